@@ -1,0 +1,99 @@
+"""The result of a theorem: a value with its parts, or a refusal with its reason."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from fractions import Fraction
+from typing import Any
+
+__all__ = ["Certificate", "Status"]
+
+
+class Status(Enum):
+    """What a certificate amounts to; each member's value is the word that is printed."""
+
+    VALID = "valid"
+    VACUOUS = "vacuous"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """One theorem's answer about one model.
+
+    Attributes
+    ----------
+    theorem, title, target
+        The theorem's number, its name, and what ``value`` bounds from above.
+    status, reason
+        Valid, vacuous (true, but no better than the trivial value) or refused; a full sentence.
+    value, trivial
+        The certified upper end and what holds without any theorem, both in the target's unit.
+    terms, terms_of
+        Parts whose exact sum is the quantity named by ``terms_of``: ``(name, amount)``.
+    attribution
+        The complexity term split over layers and steps, adding up exactly to that term.
+    quantities
+        Every named intermediate of the formula.
+    assumptions
+        What was taken for granted, sentence by sentence.
+    spent
+        The failure probability paid.
+
+    >>> Certificate.refused("T1", "Parameter count", "risk", "No weights were given.").status.value
+    'refused'
+    """
+
+    theorem: str
+    title: str
+    target: str
+    status: Status
+    reason: str
+    value: float | None = None
+    trivial: float | None = None
+    terms: Mapping[str, float] = field(default_factory=dict)
+    terms_of: tuple[str, float] | None = None
+    attribution: Mapping[str, float] = field(default_factory=dict)
+    quantities: Mapping[str, float] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
+    spent: Fraction = Fraction(0)
+
+    @classmethod
+    def refused(cls, theorem: str, title: str, target: str, reason: str) -> "Certificate":
+        """Return a refusal: no value, nothing spent."""
+        return cls(theorem, title, target, Status.REFUSED, reason)
+
+    @classmethod
+    def judged(cls, *, value: float, trivial: float, **parts: Any) -> "Certificate":
+        """Return a valid or a vacuous certificate, by comparison with the trivial value."""
+        if math.isnan(value):
+            raise ValueError("a certificate's value is NaN")
+        if value < trivial:
+            reason = f"The bound {value:.6g} lies below the trivial value {trivial:.6g}."
+            return cls(status=Status.VALID, reason=reason, value=value, trivial=trivial, **parts)
+        reason = f"The bound {value:.6g} is true but no better than the trivial value {trivial:.6g}."
+        return cls(status=Status.VACUOUS, reason=reason, value=value, trivial=trivial, **parts)
+
+    def row(self) -> dict[str, str | float | None]:
+        """Return the certificate as one flat row of a table."""
+        return {
+            "theorem": self.theorem,
+            "title": self.title,
+            "target": self.target,
+            "status": self.status.value,
+            "value": self.value,
+            "trivial": self.trivial,
+            "spent": float(self.spent),
+            "reason": self.reason,
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return everything as plain types, ready for JSON."""
+        return self.row() | {
+            "terms": dict(self.terms),
+            "terms_of": self.terms_of,
+            "attribution": dict(self.attribution),
+            "quantities": dict(self.quantities),
+            "assumptions": list(self.assumptions),
+        }

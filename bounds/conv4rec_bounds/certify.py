@@ -1,0 +1,76 @@
+"""The one entry: evidence in, certificates out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from conv4rec_bounds.budget import Budget
+from conv4rec_bounds.certificate import Certificate
+from conv4rec_bounds.evidence import Evidence
+from conv4rec_bounds.theorems import THEOREMS
+from conv4rec_bounds.theorems.base import Theorem
+
+__all__ = ["Report", "certify"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All certificates about one model; those that have a value hold jointly with probability ``1 - delta``."""
+
+    certificates: tuple[Certificate, ...]
+    budget: Budget
+
+    def __iter__(self) -> Iterator[Certificate]:
+        """Iterate over the certificates in the order of the theorems."""
+        return iter(self.certificates)
+
+    def __getitem__(self, theorem: str) -> Certificate:
+        """Return the certificate of a theorem by its number."""
+        return next(c for c in self.certificates if c.theorem == theorem)
+
+    def rows(self) -> list[dict[str, str | float | None]]:
+        """Return one flat row for each certificate."""
+        return [certificate.row() for certificate in self.certificates]
+
+    def record(self) -> dict[str, Any]:
+        """Return the report as plain types, ready for JSON."""
+        return {
+            "delta": float(self.budget.total),
+            "spent": [{"purpose": purpose, "amount": float(amount)} for purpose, amount in self.budget.entries],
+            "certificates": [certificate.record() for certificate in self.certificates],
+        }
+
+
+def certify(evidence: Evidence, delta: float = 0.05, theorems: Sequence[Theorem] = THEOREMS) -> Report:
+    """Return the certificates of all theorems that apply to the evidence and the reasons of those that do not.
+
+    Which theorems apply depends on the protocol and on what was handed over, never on measured values, so the
+    failure probability is shared equally among them and all statements hold jointly with probability
+    ``1 - delta``.
+
+    Raises
+    ------
+    RefusedError
+        If ``delta`` is not strictly between 0 and 1.
+
+    >>> import numpy as np
+    >>> from conv4rec_bounds import Evidence, HeldOut, Protocol
+    >>> losses = HeldOut(np.log(np.full(10_000, 0.2)), np.full(10_000, 90), smoothing=0.01)
+    >>> report = certify(Evidence(cells=90, protocol=Protocol(), held_out=losses))
+    >>> [(c.theorem, c.status.value) for c in report]
+    [('T1', 'refused'), ('T6', 'refused'), ('T9', 'valid'), ('T9-pool', 'refused')]
+    >>> round(report["T9"].value, 4)
+    1.6282
+    """
+    budget = Budget(delta)
+    refusals = {theorem.number: theorem.refusal(evidence) for theorem in theorems}
+    applying = sum(reason is None for reason in refusals.values())
+    certificates = []
+    for theorem in theorems:
+        reason = refusals[theorem.number]
+        if reason is None:
+            certificates.append(theorem.evaluate(evidence, Fraction(delta) / applying, budget))
+        else:
+            certificates.append(Certificate.refused(theorem.number, theorem.title, theorem.target, reason))
+    return Report(tuple(certificates), budget)

@@ -1,0 +1,154 @@
+"""All that a bound may look at: weights as arrays, sample sizes, the protocol and measured risks."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conv4rec_bounds.errors import RefusedError
+from conv4rec_bounds.geometry import Network
+from conv4rec_bounds.loss import SmoothedLosses, smoothed_losses
+
+__all__ = ["Evidence", "HeldOut", "Protocol", "Scored"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the profile and the scored part came about.
+
+    Attributes
+    ----------
+    profile
+        ``"fixed"``: the encoder's input is independent of the scored part given the users;
+        ``"self-reconstruction"``: the encoder reads the interactions that it is scored on.
+    sampling
+        ``"independent"``: given the users, scored and held-out interactions are independent draws;
+        ``"finite pool"``: they are uniformly random subsets, without replacement, of a finite pool
+        (ratings that cannot repeat). Certificates then speak of the pool's own law.
+    training
+        ``"fixed profile"`` or ``"redrawn profiles"``; bounds that hold for all weights allow both, as long as
+        the risk is measured on one designated fixed profile.
+    """
+
+    profile: Literal["fixed", "self-reconstruction"] = "fixed"
+    sampling: Literal["independent", "finite pool"] = "independent"
+    training: Literal["fixed profile", "redrawn profiles"] = "fixed profile"
+
+    def __post_init__(self) -> None:
+        """Refuse words that no theorem knows."""
+        allowed = {
+            "profile": ("fixed", "self-reconstruction"),
+            "sampling": ("independent", "finite pool"),
+            "training": ("fixed profile", "redrawn profiles"),
+        }
+        for name, words in allowed.items():
+            if getattr(self, name) not in words:
+                raise RefusedError(f"protocol {name} is {getattr(self, name)!r}; expected one of {', '.join(words)}")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scored part: its size N, the model's mean loss on it and, on known truths, the truth's own (nats).
+
+    Measured risks are taken as the exact numbers given; what is computed from them is rounded outward.
+
+    >>> Scored(size=1000, risk=4.2).size
+    1000
+    """
+
+    size: int
+    risk: float
+    truth_risk: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse empty parts and impossible risks."""
+        if self.size < 1:
+            raise RefusedError(f"the scored part holds {self.size} interactions; expected at least 1")
+        for name, risk in (("risk", self.risk), ("truth_risk", self.truth_risk)):
+            if risk is not None and not (math.isfinite(risk) and risk >= 0):
+                raise RefusedError(f"the scored {name} is {risk}; expected a finite mean loss of at least 0 nats")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Interactions that neither training nor tuning has touched.
+
+    Attributes
+    ----------
+    log_probabilities, cells
+        The model's log-probability of each interaction (nats) and the number of unmasked cells of its user.
+    smoothing
+        The weight of the uniform law in the certified predictor, chosen without these interactions.
+    untouched
+        False if training, early stopping or tuning has seen them: every held-out theorem then refuses.
+    pool
+        For the finite-pool reading: the size of the pool of which these are a uniformly random subset.
+
+    >>> HeldOut(np.log([0.5, 0.25]), np.array([4, 4]), smoothing=0.5).losses.high
+    2.079441541679836
+    """
+
+    log_probabilities: NDArray[np.float64]
+    cells: NDArray[np.int64]
+    smoothing: float = 0.01
+    untouched: bool = True
+    pool: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse bad arrays at once, not when a theorem is asked."""
+        if self.pool is not None and self.pool < self.size:
+            raise RefusedError(
+                f"a sample of {self.size} interactions was said to come from a pool of {self.pool}; "
+                "expected the pool to be at least as large"
+            )
+        _ = self.losses
+
+    @property
+    def size(self) -> int:
+        """The number of interactions."""
+        return int(self.log_probabilities.size)
+
+    @property
+    def losses(self) -> SmoothedLosses:
+        """The losses of the smoothed predictor."""
+        return smoothed_losses(self.log_probabilities, self.cells, self.smoothing)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about one trained model.
+
+    Attributes
+    ----------
+    cells
+        The largest number of unmasked cells of any user, at most n R: the uniform law's loss is its logarithm.
+    protocol, network, scored, held_out, pool_sample
+        Whatever is at hand; a theorem that misses something refuses and says what. ``held_out`` is read as
+        independent draws given the users, ``pool_sample`` as a random subset of a finite held-out pool.
+
+    Raises
+    ------
+    RefusedError
+        If there is fewer than one cell, or more than the network has.
+    """
+
+    cells: int
+    protocol: Protocol
+    network: Network | None = None
+    scored: Scored | None = None
+    held_out: HeldOut | None = None
+    pool_sample: HeldOut | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse cell counts that contradict each other."""
+        if self.cells < 1:
+            raise RefusedError(f"there are {self.cells} cells; expected at least 1")
+        if self.network is not None and self.cells > self.network.cells:
+            raise RefusedError(f"a user has {self.cells} cells, but the network has {self.network.cells} in all")
+        for part in (self.held_out, self.pool_sample):
+            if part is not None and int(part.cells.max()) > self.cells:
+                raise RefusedError(
+                    f"a held-out interaction has {int(part.cells.max())} cells, but at most {self.cells} were announced"
+                )

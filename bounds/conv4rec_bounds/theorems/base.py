@@ -1,0 +1,118 @@
+"""What every theorem has, so that tests, docs and figures can run over one table of all of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar, TypeVar
+
+from conv4rec_bounds.budget import Budget
+from conv4rec_bounds.certificate import Certificate
+from conv4rec_bounds.errors import RefusedError
+from conv4rec_bounds.evidence import Evidence
+from conv4rec_bounds.rounding import Formula
+
+__all__ = ["COVERED_NETWORK", "FIXED_PROFILE", "SCORED_SAMPLING", "Assumption", "Theorem", "given"]
+
+T = TypeVar("T")
+
+
+def given(part: T | None) -> T:
+    """Return a part of the evidence that the assumptions have found to be there."""
+    if part is None:
+        raise RefusedError("a theorem was evaluated without asking whether it refuses; call certify instead")
+    return part
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A named assumption and the check that returns the reason why the evidence breaks it, if it does."""
+
+    name: str
+    statement: str
+    broken: Callable[[Evidence], str | None]
+
+    def __str__(self) -> str:
+        """Return the assumption as it is printed on certificates."""
+        return f"{self.name}: {self.statement}"
+
+
+class Theorem(ABC):
+    """One theorem: its statement in words, its assumptions, its symbolic formula and its evaluation.
+
+    ``evaluate`` must return a value that bounds ``target`` from above with probability at least ``1 - delta``
+    whenever ``refusal`` returned None, must pay exactly ``delta`` from the budget, and must round to the safe side.
+    """
+
+    number: ClassVar[str]
+    title: ClassVar[str]
+    target: ClassVar[str]
+    claim: ClassVar[str]
+    rate: ClassVar[str]
+    page: ClassVar[str]
+    assumptions: ClassVar[tuple[Assumption, ...]]
+
+    @property
+    @abstractmethod
+    def formula(self) -> Formula:
+        """The symbolic object of the theorem, in its most general form."""
+
+    @abstractmethod
+    def evaluate(self, evidence: Evidence, delta: Fraction, budget: Budget) -> Certificate:
+        """Return the certificate for evidence that was not refused."""
+
+    def refusal(self, evidence: Evidence) -> str | None:
+        """Return the first reason why the theorem says nothing about this evidence, or None if it applies."""
+        for assumption in self.assumptions:
+            reason = assumption.broken(evidence)
+            if reason is not None:
+                return f"{self.number} refuses ({assumption.name}): {reason}"
+        return None
+
+    def stated_assumptions(self) -> tuple[str, ...]:
+        """Return the assumptions as sentences."""
+        return tuple(str(assumption) for assumption in self.assumptions)
+
+
+def _profile_not_fixed(evidence: Evidence) -> str | None:
+    if evidence.protocol.profile != "fixed":
+        return (
+            "the encoder reads the interactions that it is scored on (self-reconstruction); this theorem needs a "
+            "profile fixed before the scored part; split the data into profile and scored, or use T9 on held-out data"
+        )
+    return None
+
+
+def _no_scored_part(evidence: Evidence) -> str | None:
+    if evidence.scored is None:
+        return "no scored part was given; pass its size and the model's mean loss on it"
+    return None
+
+
+def _network_not_covered(evidence: Evidence) -> str | None:
+    if evidence.network is None:
+        return "no weights were given; pass the network's arrays, or use T9, which needs none"
+    if evidence.network.has_hidden_layers:
+        return (
+            "the network has hidden layers on the code, which no lemma covers; train with hidden=(), or use T9, "
+            "which holds for any predictor"
+        )
+    return None
+
+
+FIXED_PROFILE = Assumption(
+    "A1",
+    "The profile is fixed: given the users, it is independent of the scored interactions.",
+    _profile_not_fixed,
+)
+SCORED_SAMPLING = Assumption(
+    "A2",
+    "Given users and profiles, the scored interactions are independent, each from its user's law (or a uniformly "
+    "random subset of a finite pool; the statement is then about the pool).",
+    _no_scored_part,
+)
+COVERED_NETWORK = Assumption(
+    "A3",
+    "The network is lift, encode, decode, project with 1-Lipschitz activations that vanish at 0 and no further layers.",
+    _network_not_covered,
+)

@@ -1,0 +1,94 @@
+r"""T9 for a finite pool: the mean loss over a held-out pool from a random subset of it, nothing independent.
+
+With probability at least :math:`1-\delta` over the choice of the subset of :math:`N` out of :math:`H` interactions,
+
+.. math::
+    \frac1H\sum_{t\in H}\ell_t \le \bar\ell_N + (b-a)\sqrt{\Bigl(1-\frac{N-1}{H}\Bigr)\frac{\log(1/\delta)}{2N}} .
+"""
+
+from fractions import Fraction
+
+import sympy
+
+from conv4rec_bounds.budget import Budget
+from conv4rec_bounds.certificate import Certificate
+from conv4rec_bounds.evidence import Evidence
+from conv4rec_bounds.loss import uniform_loss
+from conv4rec_bounds.rounding import Formula, add_up, ceil_float, upper_quantities
+from conv4rec_bounds.theorems.base import Assumption, Theorem, given
+from conv4rec_bounds.theorems.t9_held_out import mean_upper, untouched
+
+__all__ = ["HeldOutPool"]
+
+N, H, delta_symbol = sympy.symbols("N H delta", positive=True)
+low, high, mean = sympy.symbols("l_min l_max lbar", nonnegative=True)
+loss_range, serfling = sympy.symbols("M Delta_S", nonnegative=True)
+
+POOL = Formula(
+    value=mean + serfling,
+    where={
+        loss_range: high - low,
+        serfling: loss_range * sympy.sqrt((1 - (N - 1) / H) * sympy.log(1 / delta_symbol) / (2 * N)),
+    },
+)
+
+
+def _not_a_pool_sample(evidence: Evidence) -> str | None:
+    part = evidence.pool_sample
+    if part is None or part.pool is None:
+        return "no random subset of a held-out pool was given; pass its log-probabilities and the size of the pool"
+    if part.pool == part.size:
+        return (
+            "the sample is the whole pool, whose mean loss is then known and needs no inference; "
+            "score a random proper subset"
+        )
+    return untouched(part)
+
+
+class HeldOutPool(Theorem):
+    """T9-pool: mean loss of the smoothed predictor over a finite held-out pool, by Hoeffding and Serfling."""
+
+    number = "T9-pool"
+    title = "Held-out risk, finite pool"
+    target = "mean loss of the smoothed predictor over the held-out pool (nats)"
+    claim = "a generalization bound for the model as trained"
+    rate = r"\sqrt{1/N}"
+    page = "theory/t9_pool"
+    assumptions = (
+        Assumption(
+            "A1",
+            "The sample is a uniformly random proper subset of a pool that training and tuning have not seen.",
+            _not_a_pool_sample,
+        ),
+    )
+
+    @property
+    def formula(self) -> Formula:
+        """The bound."""
+        return POOL
+
+    def evaluate(self, evidence: Evidence, delta: Fraction, budget: Budget) -> Certificate:
+        """Return the certified mean loss over the pool."""
+        part = given(evidence.pool_sample)
+        pool = given(part.pool)
+        paid = budget.spend(f"{self.number}: Hoeffding-Serfling", delta)
+        losses = part.losses
+        measured = mean_upper(losses)
+        balls = POOL.enclose(N=part.size, H=pool, delta=paid, lbar=measured, l_min=losses.low, l_max=losses.high)
+        value = ceil_float(balls["value"])
+        quantities = upper_quantities(balls) | {"alpha": part.smoothing, "H": float(pool)}
+        parts = [measured, quantities[str(serfling)]]
+        terms = dict(zip(("sample mean loss", "deviation"), add_up(value, parts), strict=True))
+        return Certificate.judged(
+            value=value,
+            trivial=uniform_loss(evidence.cells),
+            theorem=self.number,
+            title=self.title,
+            target=self.target,
+            terms=terms,
+            terms_of=("value", value),
+            attribution={"Hoeffding-Serfling": terms["deviation"]},
+            quantities=quantities,
+            assumptions=self.stated_assumptions(),
+            spent=paid,
+        )
