@@ -77,7 +77,9 @@ def floor_float(ball: arb) -> float:
     >>> Fraction(floor_float(exact(Fraction(1, 3)))) <= Fraction(1, 3)
     True
     """
-    return -ceil_float(-ball)
+    with ctx.workprec(PRECISION_BITS):
+        mirrored = -ball
+    return -ceil_float(mirrored)
 
 
 def upper_quantities(balls: Mapping[str, arb]) -> dict[str, float]:

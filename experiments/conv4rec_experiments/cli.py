@@ -1,0 +1,219 @@
+"""The command line: parse, call, print. What is heavy is imported by the command that needs it."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Train Conv4Rec on interactions, certify it, and study how fast it finds a known law.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `conv4rec train` has written.")]
+Delta = Annotated[float, typer.Option(help="Failure probability that all certificates of the report share.")]
+OneUser = Annotated[str, typer.Argument(metavar="USER", help="A user's identifier, as in the data.")]
+Users = Annotated[list[str], typer.Argument(metavar="USER...", help="Users' identifiers, as in the data.")]
+Items = Annotated[int, typer.Option("-k", min=1, help="How many items to show.")]
+
+
+class SplitProtocol(StrEnum):
+    """How interactions are divided."""
+
+    COIN = "coin"
+    INTERACTION = "interaction"
+    TIME = "time"
+
+
+class Repeats(StrEnum):
+    """What happens to rows of the same user and item."""
+
+    LAST = "last"
+    FIRST = "first"
+    KEEP = "keep"
+    ERROR = "error"
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A file of interactions, or a folder with one.")],
+    out: Annotated[Path, typer.Option(help="The folder of the run.")] = Path("run"),
+    protocol: Annotated[SplitProtocol, typer.Option(help="How to split.")] = SplitProtocol.COIN,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split and of the training.")] = 0,
+    channels: Annotated[int | None, typer.Option(min=1, help="Number of channels.")] = None,
+    code: Annotated[int | None, typer.Option(min=1, help="Size of the code in each channel.")] = None,
+    hidden: Annotated[list[int] | None, typer.Option(min=1, help="Size of a further layer; repeatable.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=0, help="Most epochs.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Step size of Adam.")] = None,
+    redraw: Annotated[bool, typer.Option("--redraw", help="Draw profile and scored anew in every epoch.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was interrupted.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    file_format: Annotated[str | None, typer.Option("--format", help="Format of the file; else sniffed.")] = None,
+    user: Annotated[str | None, typer.Option(help="Column of the users.")] = None,
+    item: Annotated[str | None, typer.Option(help="Column of the items.")] = None,
+    level: Annotated[str | None, typer.Option(help="Column of the ratings or events.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the times.")] = None,
+    implicit: Annotated[bool, typer.Option("--implicit", help="Every row counts the same.")] = False,
+    repeats: Annotated[Repeats, typer.Option(help="Which row of the same user and item stays.")] = Repeats.LAST,
+) -> None:
+    """Split interactions, train a model on them, and keep both in a folder."""
+    from conv4rec import read
+    from conv4rec_experiments.printing import print_lines
+    from conv4rec_experiments.runs import train_run
+
+    options = {
+        "channels": channels,
+        "code": code,
+        "hidden": hidden or None,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "redraw": redraw,
+        "seed": seed,
+        "device": device,
+    }
+    interactions = read(
+        data,
+        format=file_format,
+        user=user,
+        item=item,
+        level=level,
+        time=time,
+        implicit=implicit,
+        duplicates=repeats.value,
+    )
+    print_lines(f"{data}: {interactions.summary}.")
+    given = {name: value for name, value in options.items() if value is not None}
+    model = train_run(interactions, out, protocol=protocol.value, resume=resume, options=given)
+    counts = ", ".join(f"{count} {part.replace('_', ' ')}" for part, count in model.split.counts().items())
+    last = model.history.row(-1, named=True)
+    losses = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in last.items() if name != "epoch" and value)
+    print_lines(
+        f"Split by {protocol.value}: {counts}.",
+        f"Trained {last['epoch']} epochs; losses of the last, in nats: {losses}.",
+        f"The model is in {out}; certify it with: conv4rec certify {out}",
+    )
+
+
+@app.command()
+def certify(run: Run, delta: Delta = 0.05) -> None:
+    """Measure the losses of a trained model, certify it, and write tables, figure and page into its folder."""
+    from conv4rec_experiments.printing import print_evaluation, print_paths
+    from conv4rec_experiments.runs import certify_run
+
+    evaluation, paths = certify_run(run, delta)
+    print_evaluation(evaluation)
+    print_paths(paths)
+
+
+@app.command()
+def profile(run: Run, user: OneUser, k: Items = 20) -> None:
+    """Show what the model believes about one user: the likeliest items and how they would be liked."""
+    from conv4rec_experiments.printing import print_frame
+    from conv4rec_experiments.runs import load_run
+
+    model, (known,) = load_run(run, [user])
+    table = model.profile(known).sort("p_consume", descending=True, maintain_order=True)
+    print_frame(table.head(k), f"user {user}")
+
+
+@app.command()
+def recommend(
+    run: Run,
+    users: Users,
+    k: Items = 10,
+    gems: Annotated[bool, typer.Option("--gems", help="Unlikely finds that would be liked, instead.")] = False,
+) -> None:
+    """Recommend items that the users have not seen."""
+    from conv4rec_experiments.printing import print_frame
+    from conv4rec_experiments.runs import load_run
+
+    model, known = load_run(run, users)
+    for name in known:
+        found = model.hidden_gems(name, k) if gems else model.recommend([name], k).drop("user")
+        print_frame(found, f"user {name}")
+
+
+@app.command()
+def study(
+    sizes: Annotated[str | None, typer.Option(help="Sample sizes, such as 1e3,1e4,1e5.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many samples of each size.")] = 10,
+    truth: Annotated[str, typer.Option(help="The known law: reference or small.")] = "reference",
+    truth_seed: Annotated[int, typer.Option(min=0, help="Seed of the known law.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that fit side by side.")] = 1,
+    delta: Delta = 0.05,
+    out: Annotated[Path, typer.Option(help="The folder of the study; what is there is not run again.")] = Path("study"),
+) -> None:
+    """Measure how fast fits find a known law, beside the statistical floor and the certificate."""
+    from conv4rec_experiments.convergence import Study, run
+    from conv4rec_experiments.demo import convergence_files, summary
+    from conv4rec_experiments.printing import print_frame, print_paths
+
+    chosen = {} if sizes is None else {"sizes": whole_numbers(sizes)}
+    table = run(Study(truth, truth_seed, seeds=tuple(range(seeds)), delta=delta, **chosen), out, workers=workers)
+    print_frame(summary(table), "medians over seeds")
+    print_paths(convergence_files(table, out))
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("out")) -> None:
+    """Train, certify and study on a known law, in about a minute."""
+    from conv4rec_experiments.demo import run_demo
+    from conv4rec_experiments.printing import print_evaluation, print_frame, print_paths
+
+    result = run_demo(out)
+    print_evaluation(result.evaluation)
+    print_frame(result.study, "convergence study, medians over seeds")
+    print_paths(result.paths)
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Read whole numbers that are separated by commas, ``1e5`` included.
+
+    >>> whole_numbers("1e3, 20000")
+    (1000, 20000)
+    """
+    numbers = []
+    for part in text.split(","):
+        try:
+            value = float(part)
+        except ValueError:
+            value = float("nan")
+        if not value.is_integer():
+            raise typer.BadParameter(f"{part.strip()!r} is no whole number; write sizes such as 1e3,1e4,1e5")
+        numbers.append(int(value))
+    return tuple(numbers)
+
+
+def main() -> None:
+    """Run the command line; an error that the user can mend is one sentence on standard error and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        _fail(error.format_message())
+    except typer.Abort:
+        _fail("Interrupted; what was finished is kept.", code=130)
+    except (ValueError, OSError) as error:
+        if not _is_the_users(error):
+            raise
+        _fail(str(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_the_users(error: Exception) -> bool:
+    """Say whether an error is one that the packages raise about their input; any other is a defect and is shown whole."""
+    from conv4rec.errors import InputError
+    from conv4rec_bounds.errors import RefusedError
+
+    return isinstance(error, InputError | RefusedError | OSError)
+
+
+def _fail(sentence: str, code: int = 2) -> None:
+    print(f"conv4rec: {' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,161 @@
+"""The main job on an embedded known truth: train, certify, study, and write everything into one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from conv4rec import Conv4Rec, Interactions, Split, split_from_parts
+from conv4rec_experiments.convergence import Study, run
+from conv4rec_experiments.evaluation import Evaluation, evaluate
+from conv4rec_experiments.figures.convergence import draw_convergence
+from conv4rec_experiments.files import write_json, write_text
+from conv4rec_experiments.report.page import Figure, Page, render
+from conv4rec_experiments.runs import CERTIFICATES_CAPTION, write_evaluation
+from conv4rec_experiments.truths import Truth, reference_truth
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Demo", "Settings", "convergence_files", "draw_split", "run_demo", "summary"]
+
+CONVERGENCE_CAPTION = (
+    "Total variation between fit and truth over the number of scored interactions: median and interquartile band, "
+    "beside the statistical floor, the histogram estimator and the certificate T6."
+)
+TRAINING: Mapping[str, Any] = {
+    "level_offset": False,
+    "epochs": 400,
+    "patience": 40,
+    "batch_users": 40,
+    "learning_rate": 0.03,
+    "weight_decay": 0.0,
+    "bias_decay": 0.0,
+    "profile_dropout": 0.0,
+    "precision": "float64",
+    "device": "cpu",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much the demo does.
+
+    Attributes
+    ----------
+    truth
+        What everything is drawn from.
+    scored, validation, held_out
+        Numbers of draws in each part.
+    training
+        Arguments of `conv4rec.Conv4Rec` beside the sizes and activations, which are the truth's.
+    study
+        The convergence study.
+    delta
+        Failure probability of the report.
+    """
+
+    truth: Truth = field(default_factory=reference_truth)
+    scored: int = 100_000
+    validation: int = 20_000
+    held_out: int = 20_000
+    training: Mapping[str, Any] = field(default_factory=lambda: TRAINING)
+    study: Study = field(default_factory=lambda: Study(sizes=(1_000, 10_000, 100_000), seeds=(0, 1, 2)))
+    delta: float = 0.05
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo found, and the files that it wrote, the page first."""
+
+    evaluation: Evaluation
+    study: pl.DataFrame
+    paths: list[Path]
+
+
+def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = True) -> Demo:
+    """Train on draws from a known truth, certify, run a convergence study; write tables, figures and the page.
+
+    Raises
+    ------
+    InputError
+        If the settings cannot be used, or the folder holds another study.
+    """
+    settings = settings or Settings()
+    truth = settings.truth
+    split = draw_split(truth, settings)
+    model = Conv4Rec(
+        channels=truth.channels,
+        code=truth.code,
+        lift_activation=truth.lift_activation,
+        code_activation=truth.code_activation,
+        **settings.training,
+    ).fit(split.interactions, split, progress=progress)
+    model.save(out / "model")
+    evaluation = evaluate(model, delta=settings.delta, truth=truth)
+    table = run(settings.study, out / "study", progress=progress)
+    medians = summary(table)
+    paths = write_evaluation(evaluation, out) + convergence_files(table, out)
+    page = Page(
+        title="Conv4Rec Certified: a trained model, its certificates, and how fast it finds the truth",
+        evaluation=evaluation,
+        figures=[
+            Figure("Certificates", CERTIFICATES_CAPTION, out / "certificates.png"),
+            Figure("Convergence in total variation", CONVERGENCE_CAPTION, out / "convergence.png"),
+        ],
+        facts=_facts(truth, split),
+        study=medians.to_dicts(),
+    )
+    return Demo(evaluation, medians, [write_text(out / "report.html", render(page)), *paths])
+
+
+def draw_split(truth: Truth, settings: Settings) -> Split:
+    """Draw scored, validation and held-out part independently, beside the fixed profiles of the truth's users."""
+    rng = np.random.default_rng([truth.seed, settings.scored])
+    sizes = settings.scored, settings.validation, settings.held_out
+    profile = truth.profiles.reshape(truth.users, truth.cells)
+    return split_from_parts(*(_interactions(truth, counts) for counts in (profile, *(truth.sample(size, rng) for size in sizes))))
+
+
+def summary(table: pl.DataFrame) -> pl.DataFrame:
+    """Reduce the table of a convergence study to medians over seeds, one row for each sample size."""
+    shown = ("tv", "floor", "histogram_tv", "t6", "gap")
+    return table.group_by("size").agg(pl.len().alias("seeds"), pl.col(shown).median()).sort("size")
+
+
+def convergence_files(table: pl.DataFrame, folder: Path) -> list[Path]:
+    """Write the table of a convergence study as JSON and its figure as PDF and PNG; return all its paths."""
+    return [
+        write_json(folder / "convergence.json", table.to_dicts()),
+        *draw_convergence(table, folder / "convergence"),
+    ]
+
+
+def _interactions(truth: Truth, counts: NDArray[np.int64]) -> Interactions:
+    """List a count table of shape (user, cell) draw by draw; identifiers are the truth's own numbers."""
+    user, cell = np.nonzero(counts)
+    times = counts[user, cell]
+    user, cell = np.repeat(user, times), np.repeat(cell, times)
+    return Interactions(
+        user=user,
+        item=cell // truth.levels,
+        level=cell % truth.levels,
+        time=None,
+        user_ids=pl.Series("user", np.arange(truth.users)),
+        item_ids=pl.Series("item", np.arange(truth.items)),
+        levels=tuple(float(level) for level in range(1, truth.levels + 1)),
+    )
+
+
+def _facts(truth: Truth, split: Split) -> dict[str, str]:
+    counts = ", ".join(f"{count:,} {part.replace('_', ' ')}" for part, count in split.counts().items())
+    return {
+        "truth": f"{truth.name}, seed {truth.seed}: {truth.users} users, {truth.items} items, {truth.levels} levels",
+        "interactions": counts,
+        "least possible risk": f"{truth.entropy:.4f} nats, the truth's own conditional entropy",
+    }

@@ -1,0 +1,245 @@
+"""From a trained model to its losses beside its peers, the evidence for the theorems, and their certificates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conv4rec.loss import LogProbabilities
+from conv4rec.popularity import Popularity, Uniform
+from conv4rec_bounds import Evidence, HeldOut, Network, Protocol, Report, Scored, certify
+from conv4rec_bounds.loss import smoothed_losses
+from conv4rec_experiments.truths import user_mix
+
+if TYPE_CHECKING:
+    from conv4rec import Conv4Rec, Interactions
+    from conv4rec_experiments.truths import Truth
+
+__all__ = ["Evaluation", "Loss", "Measured", "evaluate"]
+
+Array = NDArray[np.float64]
+Predictions = Mapping[str, Mapping[str, LogProbabilities]]
+
+SMOOTHING_GRID = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2)
+DEFAULT_SMOOTHING = 0.01
+PARTS = {"scored": "scored", "validation": "validation", "held_out": "held out"}
+MODEL = "Conv4Rec"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Mean losses of one model on one part, in nats: joint = implicit + explicit, all under the mask of the split."""
+
+    part: str
+    model: str
+    interactions: int
+    implicit: float
+    explicit: float
+    joint: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a certificate bounds, measured where it can be, or its nearest estimate, and which of the two it is."""
+
+    value: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that is reported about one trained model.
+
+    Attributes
+    ----------
+    losses
+        One row for each part and model.
+    evidence, report
+        What the theorems were given, and their certificates, which hold jointly.
+    measured
+        For each theorem, the quantity that it bounds, as far as it is known.
+    smoothing
+        The weight of the uniform law in the certified predictor of the held-out theorems.
+    notes
+        Sentences on how the data was split and what was handed to the theorems.
+    """
+
+    losses: tuple[Loss, ...]
+    evidence: Evidence
+    report: Report
+    measured: Mapping[str, Measured]
+    smoothing: float
+    notes: tuple[str, ...]
+
+    def loss(self, part: str, model: str = MODEL) -> Loss:
+        """Return the row of a part and a model."""
+        return next(row for row in self.losses if (row.part, row.model) == (part, model))
+
+    def certificate_rows(self) -> list[dict[str, Any]]:
+        """Return one flat row for each certificate, with what was measured beside it."""
+        rows = []
+        for certificate in self.report:
+            measured = self.measured.get(certificate.theorem)
+            rows.append(
+                certificate.row()
+                | {
+                    "measured": measured.value if measured else None,
+                    "measured_as": measured.meaning if measured else None,
+                }
+            )
+        return rows
+
+
+def evaluate(model: Conv4Rec, *, delta: float = 0.05, truth: Truth | None = None) -> Evaluation:
+    """Measure a trained model on its own split and certify it.
+
+    Parameters
+    ----------
+    model
+        A trained model; its split says what was scored and what was held out.
+    delta
+        The failure probability that all certificates share.
+    truth
+        The known law of the interactions, if they were drawn from one: user and item codes are the truth's own.
+
+    Raises
+    ------
+    InputError
+        If the model is not trained.
+    RefusedError
+        If ``delta`` is no probability, or the weights cannot be used at all.
+    """
+    split = model.split
+    parts = {name: getattr(split, name) for name in PARTS if len(getattr(split, name))}
+    shape = split.interactions.n_items, split.interactions.n_levels
+    popularity, uniform = Popularity.fit(split), Uniform.of(*shape)
+    predictions = {
+        MODEL: {name: model.log_probabilities(part) for name, part in parts.items()},
+        "popularity": {name: popularity.log_probabilities(part, split) for name, part in parts.items()},
+        "uniform": {name: uniform.log_probabilities(part, split) for name, part in parts.items()},
+    }
+    own = predictions[MODEL]
+    evidence, smoothing, notes = _evidence(model, own, delta, truth)
+    return Evaluation(
+        losses=_losses(predictions),
+        evidence=evidence,
+        report=certify(evidence, delta),
+        measured=_measured(model, evidence, own, smoothing, truth),
+        smoothing=smoothing,
+        notes=notes,
+    )
+
+
+def _losses(predictions: Predictions) -> tuple[Loss, ...]:
+    return tuple(
+        Loss(part=PARTS[name], model=model, interactions=len(found.joint), **found.losses())
+        for name in PARTS
+        for model, of_part in predictions.items()
+        if (found := of_part.get(name)) is not None
+    )
+
+
+def _evidence(
+    model: Conv4Rec, own: Mapping[str, LogProbabilities], delta: float, truth: Truth | None
+) -> tuple[Evidence, float, tuple[str, ...]]:
+    split = model.split
+    notes = [split.statement]
+    pool = truth is None and not split.interactions.has_repeats
+    protocol = Protocol(
+        profile="fixed", sampling="finite pool" if pool else "independent", training=model.trained_with
+    )
+    scored: Scored | None = Scored(
+        size=len(split.scored),
+        risk=own["scored"].losses()["joint"],
+        truth_risk=None if truth is None else truth.empirical_risk(_counts(split.scored)),
+    )
+    if pool and split.protocol not in ("coin", "interaction"):
+        scored = None
+        notes.append(
+            "The scored part is neither independent draws nor a random subset of a pool, so it was not handed to the "
+            "theorems that start from the training loss; split by coin or by interaction to have them."
+        )
+    blind = Evidence(
+        cells=max(int(found.cells.max()) for found in own.values()),
+        protocol=protocol,
+        network=Network(model.weights(), model.architecture.lift_activation, model.architecture.code_activation),
+        scored=scored,
+    )
+    smoothing = _smoothing(blind, own.get("validation"), split.seed, delta)
+    return _with_held_out(blind, own.get("held_out"), smoothing, split.seed), smoothing, tuple(notes)
+
+
+def _smoothing(blind: Evidence, validation: LogProbabilities | None, seed: int | None, delta: float) -> float:
+    """Choose the smoothing that would give the best certificate if the validation part were the held-out one.
+
+    No certificate calls the validation part held out, so nothing is owed for the choice.
+    """
+
+    def promised(smoothing: float) -> float:
+        bare = replace(blind, network=None, scored=None)
+        report = certify(_with_held_out(bare, validation, smoothing, seed), delta)
+        return min((found.value for found in report if found.value is not None), default=math.inf)
+
+    promises = {smoothing: promised(smoothing) for smoothing in SMOOTHING_GRID}
+    best = min(SMOOTHING_GRID, key=promises.__getitem__)
+    return best if math.isfinite(promises[best]) else DEFAULT_SMOOTHING
+
+
+def _with_held_out(
+    evidence: Evidence, found: LogProbabilities | None, smoothing: float, seed: int | None
+) -> Evidence:
+    """Add a held-out part, and for a finite pool a uniformly random half of it, drawn without a look at the losses."""
+    if found is None:
+        return evidence
+    evidence = replace(evidence, held_out=HeldOut(found.joint, found.cells, smoothing))
+    pool = len(found.joint)
+    if evidence.protocol.sampling == "independent" or pool < 2:
+        return evidence
+    sample = np.random.default_rng([seed or 0, pool]).permutation(pool)[: pool // 2]
+    return replace(
+        evidence, pool_sample=HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=pool)
+    )
+
+
+def _measured(
+    model: Conv4Rec,
+    evidence: Evidence,
+    own: Mapping[str, LogProbabilities],
+    smoothing: float,
+    truth: Truth | None,
+) -> dict[str, Measured]:
+    """Measure what each certificate bounds: exactly on known truths and finite pools, else by the held-out mean."""
+    measured: dict[str, Measured] = {}
+    held_out = own.get("held_out")
+    if truth is not None:
+        log_law = np.log(model.predict_proba(model.split.interactions.user_ids)).reshape(truth.users, truth.cells)
+        scored_mix = user_mix(_counts(model.split.scored))
+        measured["T1"] = Measured(truth.risk(log_law, scored_mix), "risk under the known truth")
+        distance = truth.distances(log_law, scored_mix).tv
+        measured["T6"] = Measured(distance, "total variation to the known truth")
+        if held_out is not None:
+            smoothed = np.log((1 - smoothing) * np.exp(log_law) + smoothing / truth.cells)
+            risk = truth.risk(smoothed, user_mix(_counts(model.split.held_out)))
+            measured["T9"] = Measured(risk, "risk of the smoothed predictor under the known truth")
+    elif held_out is not None:
+        mean = float(smoothed_losses(held_out.joint, held_out.cells, smoothing).losses.mean())
+        if evidence.protocol.sampling == "finite pool":
+            everything = np.concatenate([found.joint for found in own.values()])
+            measured["T1"] = Measured(-float(everything.mean()), "mean loss over the pool outside the profiles")
+            measured["T9-pool"] = Measured(mean, "mean loss over the whole held-out pool")
+        else:
+            measured["T1"] = Measured(held_out.losses()["joint"], "mean loss over the held-out part, an estimate")
+            measured["T9"] = Measured(mean, "mean loss over the held-out part, an estimate")
+    return measured
+
+
+def _counts(part: Interactions) -> NDArray[np.int64]:
+    """Count the interactions of a part in a table of shape (user, cell)."""
+    counts = np.zeros((part.n_users, part.n_items * part.n_levels), dtype=np.int64)
+    np.add.at(counts, (part.user, part.item * part.n_levels + part.level), 1)
+    return counts

@@ -1,0 +1,324 @@
+r"""Maximum likelihood by Fisher scoring from starts that know nothing of the truth.
+
+Levenberg-Marquardt steps ``(F + mu I) step = -gradient`` on the mean loss. Random starts first descend a loss with a
+small ridge that fades geometrically to zero: without it many starts run into saturated codes and stay there. The
+best of these short runs are continued on the plain loss, and the least training loss wins. The truth's own training
+loss never steers a step; it only says whether a fit is accepted and whether another round of starts is worth while.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+import torch
+from conv4rec.errors import InputError
+from numpy.typing import NDArray
+from torch import Tensor
+
+from conv4rec_experiments.likelihood import Likelihood
+
+__all__ = ["Fit", "Settings", "State", "fit", "fit_many"]
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+MEMBERS_AT_ONCE = 64
+DAMPING_START, DAMPING_LEAST, DAMPING_MOST = 1e-2, 1e-10, 1e6
+
+
+class State(StrEnum):
+    """How a fit ended."""
+
+    ACCEPTED = "accepted"
+    ABOVE_TRUTH = "training loss above the truth's"
+    GRADIENT = "gradient above tolerance"
+    STALLED = "stalled"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How hard a fit tries.
+
+    Attributes
+    ----------
+    starts
+        Random starts in each round.
+    kept
+        How many of them are continued after screening.
+    screening, iterations
+        Steps of the short runs, and at most so many steps after them.
+    rounds
+        A fit whose training loss is still above the truth's gets another round, at most so many in all.
+    tolerance
+        Greatest gradient norm, in standard errors, of an accepted fit (see `Fit.gradient_norm`).
+    scale
+        Standard deviation of the starting weights.
+    ridge, fading
+        The screening loss adds ``ridge * fading**step * ||theta||^2 / 2``.
+    """
+
+    starts: int = 8
+    kept: int = 3
+    screening: int = 30
+    iterations: int = 120
+    rounds: int = 3
+    tolerance: float = 0.5
+    scale: float = 0.5
+    ridge: float = 2e-3
+    fading: float = 0.75
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.kept <= self.starts:
+            raise InputError(
+                f"{self.kept} starts were to be kept of {self.starts}; keep at least one and at most all of them."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    r"""One maximum-likelihood fit.
+
+    Attributes
+    ----------
+    theta
+        Flat weights, shape (parameter,).
+    training_loss
+        Mean loss on the sample, in nats.
+    truth_loss
+        Mean loss of the truth on the same sample, in nats.
+    gradient_norm
+        Distance from stationarity in standard errors, ``sqrt(N g^T (F + I/N)^{-1} g)`` for the gradient g of the mean
+        loss; the truth itself lies about ``sqrt(rank F)`` away.
+    iterations
+        Steps of the winning start, screening included.
+    starts
+        Random starts used, all rounds together.
+    state
+        How it ended.
+    """
+
+    theta: Array
+    training_loss: float
+    truth_loss: float
+    gradient_norm: float
+    iterations: int
+    starts: int
+    state: State
+
+    @property
+    def gap(self) -> float:
+        """Optimisation gap in nats: training loss minus the truth's training loss; an optimum has it below 0."""
+        return self.training_loss - self.truth_loss
+
+
+def fit(
+    likelihood: Likelihood, counts: Counts, truth_loss: float, seed: int, settings: Settings | None = None
+) -> Fit:
+    """Fit one count table of shape (user, cell); see `fit_many`."""
+    return fit_many(likelihood, counts[None], [truth_loss], [seed], settings)[0]
+
+
+def fit_many(
+    likelihood: Likelihood,
+    counts: Counts,
+    truth_losses: Sequence[float],
+    seeds: Sequence[int],
+    settings: Settings | None = None,
+) -> list[Fit]:
+    """Fit count tables of shape (replicate, user, cell), many members in one tensor program.
+
+    Each replicate draws its starts from its own seed. ``truth_losses`` are the truth's training losses in nats.
+
+    Raises
+    ------
+    InputError
+        If the tables do not have the likelihood's shape, or one of them is empty.
+    """
+    settings = settings or Settings()
+    expected = (len(seeds), likelihood.users, likelihood.cells)
+    if counts.shape != expected or len(truth_losses) != len(seeds):
+        raise InputError(
+            f"Counts of shape {counts.shape} with {len(truth_losses)} truth losses do not fit {len(seeds)} seeds; "
+            f"shape {expected} and one loss for each seed were expected."
+        )
+    if (counts.sum(axis=(1, 2)) == 0).any():
+        raise InputError("A count table is empty; a fit needs at least one interaction; leave that table out.")
+    step = max(1, MEMBERS_AT_ONCE // settings.starts)
+    fits: list[Fit] = []
+    with _one_thread(), torch.no_grad():
+        for begin in range(0, len(seeds), step):
+            part = slice(begin, begin + step)
+            fits += _fit_group(likelihood, counts[part], truth_losses[part], seeds[part], settings)
+    return fits
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Use one thread: the matrices are small, and sums then always run in the same order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fit_group(
+    likelihood: Likelihood,
+    counts: Counts,
+    truth_losses: Sequence[float],
+    seeds: Sequence[int],
+    settings: Settings,
+) -> list[Fit]:
+    generators = [np.random.default_rng(seed) for seed in seeds]
+    best: dict[int, Fit] = {}
+    pending = list(range(len(seeds)))
+    for _ in range(settings.rounds):
+        found = _round(likelihood, counts[pending], [generators[i] for i in pending], settings)
+        for i, (run, winner) in zip(pending, found, strict=True):
+            candidate = _judge(run, winner, truth_losses[i], settings)
+            before = best.get(i)
+            used = settings.starts + (before.starts if before else 0)
+            if before is None or candidate.training_loss < before.training_loss:
+                before = candidate
+            best[i] = replace(before, starts=used)
+        pending = [i for i in pending if best[i].gap > 0]
+        if not pending:
+            break
+    return [best[i] for i in range(len(seeds))]
+
+
+def _round(
+    likelihood: Likelihood, counts: Counts, generators: Sequence[np.random.Generator], settings: Settings
+) -> Iterator[tuple["_Descent", int]]:
+    """Screen the starts of every replicate, continue the best; yield each replicate's winning member."""
+    replicates, starts, kept = len(counts), settings.starts, settings.kept
+    sizes = torch.as_tensor(counts.sum(axis=(1, 2)), dtype=torch.float64)
+    tables = torch.as_tensor(counts, dtype=torch.float64) / sizes[:, None, None]
+    theta = torch.as_tensor(
+        np.concatenate([_starts(likelihood, table, generator, settings) for table, generator in zip(counts, generators, strict=True)])
+    )
+    owner = torch.arange(replicates).repeat_interleave(starts)
+    short = _Descent(likelihood, tables[owner], sizes[owner], theta)
+    short.run(settings.screening, settings.tolerance, settings.ridge, settings.fading)
+    order = torch.argsort(short.loss.reshape(replicates, starts), dim=1, stable=True)[:, :kept]
+    chosen = (order + starts * torch.arange(replicates)[:, None]).flatten()
+    long = short.select(chosen)
+    long.run(settings.iterations, settings.tolerance)
+    for index, best in enumerate(long.loss.reshape(replicates, kept).argmin(dim=1).tolist()):
+        yield long, index * kept + best
+
+
+def _starts(
+    likelihood: Likelihood, counts: Counts, generator: np.random.Generator, settings: Settings
+) -> Array:
+    """Gaussian weights around zero; the cell bias around the sample's smoothed log popularity."""
+    theta = settings.scale * generator.standard_normal((settings.starts, likelihood.size))
+    popularity = np.log(counts.sum(axis=0) + 1.0).reshape(likelihood.items, likelihood.levels)
+    centre = {name: np.zeros_like(value) for name, value in likelihood.unpack(theta[0]).items()}
+    result: Array = theta + likelihood.pack(centre | {"cell_bias": popularity - popularity.mean()})
+    return result
+
+
+def _judge(run: "_Descent", member: int, truth_loss: float, settings: Settings) -> Fit:
+    loss, norm = float(run.loss[member]), float(run.gradient_norm(member))
+    if loss > truth_loss:
+        state = State.ABOVE_TRUTH
+    elif norm <= settings.tolerance:
+        state = State.ACCEPTED
+    elif bool(run.damping[member] >= DAMPING_MOST):
+        state = State.STALLED
+    else:
+        state = State.GRADIENT
+    return Fit(
+        theta=run.theta[member].numpy().copy(),
+        training_loss=loss,
+        truth_loss=truth_loss,
+        gradient_norm=norm,
+        iterations=int(run.steps[member]),
+        starts=settings.starts,
+        state=state,
+    )
+
+
+class _Descent:
+    """Levenberg-Marquardt on many members at once; members that are done leave the batch."""
+
+    def __init__(self, likelihood: Likelihood, frequencies: Tensor, sizes: Tensor, theta: Tensor) -> None:
+        self.likelihood, self.frequencies, self.sizes, self.theta = likelihood, frequencies, sizes, theta
+        first = likelihood.expand(theta, frequencies)
+        self.loss, self.gradient, self.fisher = first.loss, first.gradient, first.fisher
+        self.damping = torch.full_like(self.loss, DAMPING_START)
+        self.growth = torch.full_like(self.loss, 2.0)
+        self.steps = torch.zeros(len(theta), dtype=torch.int64)
+
+    def select(self, members: Tensor) -> "_Descent":
+        """Take some members with all that is known of them."""
+        part = object.__new__(_Descent)
+        part.likelihood = self.likelihood
+        for name in _MEMBER_ARRAYS:
+            setattr(part, name, getattr(self, name)[members])
+        return part
+
+    def run(self, iterations: int, tolerance: float, ridge: float = 0.0, fading: float = 1.0) -> None:
+        """Take at most so many steps; with no ridge, a member stops once it is stationary or cannot move."""
+        active = torch.arange(len(self.theta))
+        work = self.select(active)
+        for index in range(iterations):
+            done = work.advance(ridge * fading**index, tolerance)
+            if bool(done.any()):
+                self.store(work, active)
+                active = active[~done]
+                if len(active) == 0:
+                    return
+                work = work.select(torch.nonzero(~done)[:, 0])
+        self.store(work, active)
+
+    def store(self, work: "_Descent", members: Tensor) -> None:
+        """Write the members of a smaller batch back."""
+        for name in _MEMBER_ARRAYS:
+            getattr(self, name)[members] = getattr(work, name)
+
+    def advance(self, ridge: float, tolerance: float) -> Tensor:
+        """Try one step of every member; say which members are done and therefore were left where they are."""
+        slope = self.gradient + ridge * self.theta
+        step = -_solve(self.fisher, self.damping + ridge, slope)
+        drop = -(slope * step).sum(1)
+        stationary = (self.sizes * drop <= tolerance**2) & (self.damping * self.sizes <= 1)
+        done = (stationary | (self.damping >= DAMPING_MOST)) & (ridge == 0)
+
+        trial = self.theta + step
+        value = self.likelihood.expand(trial, self.frequencies)
+        predicted = 0.5 * (drop + self.damping * (step**2).sum(1))
+        gained = self.loss - value.loss + 0.5 * ridge * ((self.theta**2).sum(1) - (trial**2).sum(1))
+        ratio = gained / predicted
+        better = (ratio > 0) & ~done
+        self.theta = torch.where(better[:, None], trial, self.theta)
+        self.loss = torch.where(better, value.loss, self.loss)
+        self.gradient = torch.where(better[:, None], value.gradient, self.gradient)
+        self.fisher = torch.where(better[:, None, None], value.fisher, self.fisher)
+        shrunk = self.damping * (1 - (2 * ratio - 1) ** 3).clamp(min=1 / 3)
+        damping = torch.where(better, shrunk, self.damping * self.growth)
+        self.damping = torch.where(done, self.damping, damping.clamp(DAMPING_LEAST, DAMPING_MOST))
+        self.growth = torch.where(better, 2.0, self.growth * 2)
+        self.steps = self.steps + (~done).to(torch.int64)
+        return done
+
+    def gradient_norm(self, member: int) -> Tensor:
+        """Distance of one member from stationarity, in standard errors."""
+        part = self.select(torch.tensor([member]))
+        direction = _solve(part.fisher, 1 / part.sizes, part.gradient)
+        return (part.sizes * (part.gradient * direction).sum(1)).clamp(min=0).sqrt()[0]
+
+
+_MEMBER_ARRAYS = ("frequencies", "sizes", "theta", "loss", "gradient", "fisher", "damping", "growth", "steps")
+
+
+def _solve(matrix: Tensor, ridge: Tensor, right: Tensor) -> Tensor:
+    """Solve (matrix + ridge I) x = right for every member by a Cholesky factor."""
+    shifted = matrix.clone()
+    torch.diagonal(shifted, dim1=1, dim2=2).add_(ridge[:, None])
+    factor = torch.linalg.cholesky_ex(shifted).L
+    half = torch.linalg.solve_triangular(factor, right[..., None], upper=False)
+    return torch.linalg.solve_triangular(factor.mT, half, upper=True)[..., 0]

@@ -1,0 +1,82 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from conv4rec_experiments.report.page import headline, number, upper
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from conv4rec_experiments.evaluation import Evaluation
+
+__all__ = ["print_evaluation", "print_frame", "print_lines", "print_paths"]
+
+console = Console(soft_wrap=False, highlight=False)
+
+
+def print_lines(*lines: str) -> None:
+    """Print sentences as they are."""
+    for line in lines:
+        console.print(escape(line))
+
+
+def print_paths(paths: Iterable[Path]) -> None:
+    """Print where files were written, one unbroken path on each line."""
+    console.print("written:")
+    for path in paths:
+        console.print(f"  {escape(str(path))}", soft_wrap=True)
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Print the losses, the certificates with the reason of each, and the sentence that sums them up."""
+    losses = _table("mean losses, nats", ("part", "model"), ("interactions", "implicit", "explicit", "joint"))
+    for row in evaluation.losses:
+        amounts = (f"{value:.4f}" for value in (row.implicit, row.explicit, row.joint))
+        losses.add_row(row.part, row.model, number(row.interactions), *amounts)
+    console.print(losses)
+
+    certificates = _table(
+        f"certificates, jointly with probability {1 - float(evaluation.report.budget.total):g}",
+        ("theorem", "bounds"),
+        ("value", "measured", "trivial"),
+        ("status",),
+    )
+    rows = evaluation.certificate_rows()
+    for found in rows:
+        values = (upper(found["value"]), number(found["measured"]), number(found["trivial"]))
+        certificates.add_row(found["theorem"], found["target"], *values, found["status"])
+    console.print(certificates)
+    print_lines(*(_reason(found) for found in rows), "", headline(evaluation))
+
+
+def print_frame(frame: pl.DataFrame, title: str) -> None:
+    """Print every row of a data frame, probabilities and levels with four digits."""
+    numeric = {name for name, kind in frame.schema.items() if kind.is_numeric()}
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in frame.columns:
+        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+    for row in frame.iter_rows():
+        table.add_row(*(escape(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in row))
+    console.print(table)
+
+
+def _reason(row: dict[str, Any]) -> str:
+    start = "" if row["reason"].startswith(row["theorem"]) else f"{row['theorem']}: "
+    return f"{start}{row['reason']}"
+
+
+def _table(title: str, *columns: tuple[str, ...]) -> Table:
+    """Start a table whose second group of columns holds numbers."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
+    for place, names in enumerate(columns):
+        for name in names:
+            table.add_column(name, justify="right" if place == 1 else "left", overflow="fold")
+    return table

@@ -1,0 +1,117 @@
+"""The folder of a run: a trained model with its data and its split, and what was certified about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from conv4rec import Conv4Rec, InputError, Interactions, Split, split_by_coin, split_by_interaction, split_by_time
+from conv4rec_experiments.evaluation import Evaluation, evaluate
+from conv4rec_experiments.figures.certificates import draw_certificates
+from conv4rec_experiments.files import write_csv, write_json, write_text
+from conv4rec_experiments.report.page import Figure, Page, render
+
+__all__ = ["Protocol", "certify_run", "load_run", "split_of", "train_run", "write_evaluation"]
+
+Protocol: TypeAlias = Literal["coin", "interaction", "time"]
+
+CERTIFICATES_CAPTION = (
+    "Every certificate with a value beside the quantity that it bounds and the value that holds without any theorem."
+)
+
+
+def split_of(interactions: Interactions, protocol: Protocol, seed: int) -> Split:
+    """Split interactions by one of the protocols of `conv4rec.splits`, with its default shares."""
+    if protocol == "time":
+        return split_by_time(interactions)
+    return (split_by_coin if protocol == "coin" else split_by_interaction)(interactions, seed=seed)
+
+
+def train_run(
+    interactions: Interactions, run: Path, *, protocol: Protocol, resume: bool, options: Mapping[str, Any]
+) -> Conv4Rec:
+    """Split, train with a checkpoint after every epoch, and save the model with its data in the folder of the run.
+
+    Parameters
+    ----------
+    interactions
+        The data.
+    run
+        The folder; it is made if there is none.
+    protocol
+        How to split, with the seed of the options.
+    resume
+        Continue the training of which the folder holds a checkpoint, if it holds one.
+    options
+        Arguments of `conv4rec.Conv4Rec`.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range, the data cannot be split so, or training refuses.
+    """
+    model = Conv4Rec(**options)
+    split = split_of(interactions, protocol, model.options.seed)
+    model.fit(interactions, split, checkpoint=run, resume=resume)
+    model.save(run)
+    return model
+
+
+def certify_run(run: Path, delta: float) -> tuple[Evaluation, list[Path]]:
+    """Certify the model of a run and write tables, figure and page into its folder; return the paths of the files.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no model that can be read.
+    RefusedError
+        If ``delta`` is no probability.
+    """
+    evaluation = evaluate(Conv4Rec.load(run), delta=delta)
+    paths = write_evaluation(evaluation, run)
+    page = Page(
+        title="Certificates of one trained model",
+        evaluation=evaluation,
+        figures=[Figure("Certificates", CERTIFICATES_CAPTION, run / "certificates.png")],
+    )
+    return evaluation, [write_text(run / "report.html", render(page)), *paths]
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
+    """Write losses and certificates as CSV and JSON, and the figure of the certificates as PDF and PNG."""
+    rows = evaluation.certificate_rows()
+    losses = [asdict(row) for row in evaluation.losses]
+    record = evaluation.report.record() | {
+        "measured": {theorem: asdict(found) for theorem, found in evaluation.measured.items()},
+        "smoothing": evaluation.smoothing,
+        "notes": list(evaluation.notes),
+        "losses": losses,
+    }
+    return [
+        write_json(folder / "certificates.json", record),
+        write_csv(folder / "certificates.csv", rows),
+        write_csv(folder / "losses.csv", losses),
+        *draw_certificates(rows, folder / "certificates"),
+    ]
+
+
+def load_run(run: Path, users: Sequence[str]) -> tuple[Conv4Rec, list[int] | list[str]]:
+    """Load the model of a run, and read users as they are typed: as integers where the data has integers.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no model, or a text is no integer where the users are integers.
+    """
+    model = Conv4Rec.load(run)
+    ids = model.interactions.user_ids
+    return model, [_integer(text, int(ids[0])) for text in users] if ids.dtype.is_integer() else list(users)
+
+
+def _integer(text: str, example: int) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InputError(f"user {text!r} is not in the data, whose users are integers such as {example}.") from error

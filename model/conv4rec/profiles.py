@@ -1,0 +1,123 @@
+"""From logits to what a user sees: P(consume), P(level | consumed), expected levels, hidden gems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from conv4rec.errors import InputError
+
+__all__ = ["Prediction", "high_levels", "rank_gems"]
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+HIGH_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class Prediction:
+    r"""The predicted law over all cells for a batch of users, factored by the chain rule.
+
+    Attributes
+    ----------
+    consume : float64 array (user, item)
+        :math:`P(j\mid i)`: the probability that an interaction of the user is with the item; rows sum to 1.
+    level : float64 array (user, item, level)
+        :math:`P(r\mid i,j)`: the probability of the level given the item.
+    """
+
+    consume: Array
+    level: Array
+
+    @classmethod
+    def of(cls, logits: torch.Tensor) -> Prediction:
+        """Factor the softmax of logits (user, item, level) over all cells.
+
+        Examples
+        --------
+        >>> prediction = Prediction.of(torch.tensor([[[0.0, 0.0], [0.0, -torch.inf]]], dtype=torch.float64))
+        >>> prediction.consume.round(4).tolist(), prediction.level.tolist()
+        ([[0.6667, 0.3333]], [[[0.5, 0.5], [1.0, 0.0]]])
+        """
+        consume = logits.logsumexp(dim=2).softmax(dim=1).cpu().numpy()
+        return cls(consume, logits.softmax(dim=2).cpu().numpy())
+
+    def cells(self) -> Array:
+        """Return the joint probabilities (user, item, level); each user's sum to 1."""
+        joint: Array = self.consume[:, :, None] * self.level
+        return joint
+
+
+def high_levels(level_values: Array, threshold: float | None = None) -> Mask:
+    """Say which levels are high: those above `threshold`, by default above lo + 0.6 (hi - lo).
+
+    Parameters
+    ----------
+    level_values : float64 array (level,)
+        Values of the levels; lo and hi are the least and the greatest.
+    threshold : float, optional
+        A level is high if its value is greater.
+
+    Raises
+    ------
+    InputError
+        If no level or every level would be high, as happens with a single level.
+
+    Examples
+    --------
+    >>> high_levels(np.array([1.0, 2.0, 3.0, 4.0, 5.0])).tolist()
+    [False, False, False, True, True]
+    """
+    low, top = float(level_values.min()), float(level_values.max())
+    bound = low + HIGH_SHARE * (top - low) if threshold is None else threshold
+    high: Mask = level_values > bound
+    if high.all() or not high.any():
+        raise InputError(
+            f"Levels above {bound:g} are to be high, and the {len(level_values)} levels run from {low:g} to {top:g}; "
+            "high levels need a threshold with levels on both sides."
+        )
+    return high
+
+
+def rank_gems(consume: Array, high: Array, candidates: Codes, k: int, unlikely: float = 0.5) -> Codes:
+    r"""Return items that the user would hardly find but would like: the best k of the unlikely.
+
+    Of the candidates, the share `unlikely` with the least :math:`P(j\mid i)` is kept (rounded up); these are
+    ordered by :math:`P(\text{high level}\mid i,j)`, the greatest first, ties by the order of `candidates`.
+
+    Parameters
+    ----------
+    consume, high : float64 arrays (item,)
+        P(consume) and P(high level | consumed) of one user.
+    candidates : int64 array
+        Items to choose from: those that the user has not seen.
+    k : int
+        How many items at most.
+    unlikely : float
+        Share of the candidates that counts as unlikely, above 0 and at most 1.
+
+    Raises
+    ------
+    InputError
+        If `k` is below 1 or `unlikely` out of its range.
+
+    Examples
+    --------
+    >>> consume, high = np.array([0.4, 0.3, 0.2, 0.1]), np.array([0.9, 0.8, 0.1, 0.6])
+    >>> rank_gems(consume, high, np.arange(4), k=1).tolist()
+    [3]
+    """
+    if k < 1:
+        raise InputError(f"k is {k}; ask for at least one item.")
+    if not 0 < unlikely <= 1:
+        raise InputError(f"unlikely is {unlikely}; expected a share above 0 and at most 1.")
+    count = int(np.ceil(unlikely * len(candidates)))
+    kept = np.sort(np.argsort(consume[candidates], kind="stable")[:count])
+    unlikely_items = candidates[kept]
+    best: Codes = unlikely_items[np.argsort(-high[unlikely_items], kind="stable")[:k]]
+    return best

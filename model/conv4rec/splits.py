@@ -1,0 +1,368 @@
+r"""Splits of interactions into profile, scored, validation and held-out part, and what each allows to conclude.
+
+A statement about the sampling distribution needs, given the users and the profiles, independent scored interactions.
+Each split below satisfies one protocol under which this holds, and says under which assumption (`Split.statement`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from conv4rec.coin import tails
+from conv4rec.errors import InputError
+from conv4rec.interactions import Interactions
+
+__all__ = ["Part", "Protocol", "Split", "split_by_coin", "split_by_interaction", "split_by_time", "split_from_parts"]
+
+Protocol: TypeAlias = Literal["coin", "interaction", "time", "period"]
+
+
+class Part(IntEnum):
+    """What an interaction is used for."""
+
+    PROFILE = 0
+    SCORED = 1
+    VALIDATION = 2
+    HELD_OUT = 3
+
+
+ASSUMPTIONS: dict[Protocol, str] = {
+    "coin": (
+        "Protocol (c), item-wise: a coin, independent of the data, was tossed for every user and item, observed or "
+        "not, and the softmax runs over the items outside the profile; given users and profiles the other "
+        "interactions are independent if all interactions are independent given their users."
+    ),
+    "interaction": (
+        "Protocol (b), interaction-wise: a random permutation of all interactions was cut; given users and profiles "
+        "the other interactions are independent if all interactions are independent given their users."
+    ),
+    "time": (
+        "Protocol (a), an earlier period: the profile was recorded before one date, the same for all users; given "
+        "users and profiles the later interactions are independent only if, given the user, they are independent of "
+        "each other and of the past, which no split can make true."
+    ),
+    "period": (
+        "Protocol (a), given parts: the profile was recorded apart from the other parts; given users and profiles the "
+        "other interactions are independent if they were drawn so."
+    ),
+}
+POOL = {
+    True: (
+        "No user and item meet twice, so the interactions are a finite pool rather than independent draws: the scored "
+        "part is a uniformly random subset, without replacement, of the pool outside the profile, and what can be "
+        "certified is that pool; total variation to it means something on coarse cells only."
+    ),
+    False: (
+        "No user and item meet twice, so the interactions are no independent draws, and this split is no random subset "
+        "of a finite pool either: independence remains an assumption."
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Interactions, each with the part that it belongs to: the four parts are disjoint and together complete.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        All of them.
+    part : int8 array, shape (N,)
+        A `Part` for each interaction.
+    protocol : {"coin", "interaction", "time", "period"}
+        How the parts were made.
+    seed : int or None
+        The seed of the random protocols.
+    coin : float or None
+        The probability that the coin of a (user, item) says "profile"; given exactly for the protocol ``"coin"``.
+
+    Raises
+    ------
+    InputError
+        The parts do not fit the interactions, or no interaction is scored.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> frame = pl.DataFrame({"user": [1, 1, 1, 1, 2, 2, 2, 2], "item": [1, 2, 3, 4, 1, 2, 3, 4]})
+    >>> split = split_by_interaction(Interactions.from_frame(frame), (0.5, 0.25, 0.125, 0.125), seed=0)
+    >>> split
+    Split(interaction: 4 profile, 2 scored, 1 validation, 1 held_out)
+    >>> split.scored.n_users, len(split.scored)
+    (2, 2)
+    """
+
+    interactions: Interactions
+    part: npt.NDArray[np.int8]
+    protocol: Protocol
+    seed: int | None = None
+    coin: float | None = None
+
+    def __post_init__(self) -> None:
+        part = np.asarray(self.part)
+        if part.shape != (len(self.interactions),) or not np.isin(part, list(Part)).all():
+            raise InputError(
+                f"part must hold one of 0..3 for each of {len(self.interactions)} interactions; correct it."
+            )
+        if self.protocol not in ASSUMPTIONS:
+            raise InputError(f"protocol={self.protocol!r} is not known, expected one of {', '.join(ASSUMPTIONS)}.")
+        if (self.protocol == "coin") != (self.coin is not None and self.seed is not None):
+            raise InputError("a coin needs its probability and a seed, and only the protocol 'coin' has one.")
+        if self.seed is not None and self.coin is not None:
+            said = tails(self.seed, self.interactions.user, self.interactions.item, self.coin)
+            if (said != (part == Part.PROFILE)).any():
+                raise InputError("the profile is not where the coin says; make the split with split_by_coin.")
+        if not (part == Part.SCORED).any():
+            raise InputError(
+                f"no interaction is scored among {len(part)}, so there would be nothing to learn from; "
+                "raise the scored share or give more interactions."
+            )
+        part = part.astype(np.int8, copy=False).view()
+        part.flags.writeable = False
+        object.__setattr__(self, "part", part)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {name}" for name, count in self.counts().items())
+        return f"Split({self.protocol}: {counts})"
+
+    @cached_property
+    def profile(self) -> Interactions:
+        """The encoder's input."""
+        return self._subset(Part.PROFILE)
+
+    @cached_property
+    def scored(self) -> Interactions:
+        """The targets of the loss."""
+        return self._subset(Part.SCORED)
+
+    @cached_property
+    def validation(self) -> Interactions:
+        """For early stopping and tuning only."""
+        return self._subset(Part.VALIDATION)
+
+    @cached_property
+    def held_out(self) -> Interactions:
+        """For certificates and final figures only."""
+        return self._subset(Part.HELD_OUT)
+
+    def _subset(self, part: Part) -> Interactions:
+        return self.interactions.subset(self.part == part)
+
+    @property
+    def masked(self) -> bool:
+        """Whether the softmax of a user leaves items out."""
+        return self.coin is not None
+
+    def item_mask(self, users: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Say which items are *outside* the softmax of each user, shape (len(users), n_items).
+
+        Computed anew from ``(seed, user, item)`` at each call, never from the data; all False where nothing is masked.
+
+        Parameters
+        ----------
+        users : int array
+            Codes of users.
+
+        Raises
+        ------
+        InputError
+            A code is no user's.
+        """
+        codes = np.asarray(users)
+        if codes.ndim != 1 or (codes.size and codes.dtype.kind not in "iu"):
+            raise InputError(f"users must be a list of integer codes, not {codes.dtype} of shape {codes.shape}.")
+        if codes.size and not 0 <= codes.min() <= codes.max() < self.interactions.n_users:
+            raise InputError(
+                f"user codes run from {codes.min()} to {codes.max()}, expected 0 to {self.interactions.n_users - 1}; "
+                "translate identifiers with user_codes()."
+            )
+        if self.coin is None or self.seed is None:
+            return np.zeros((len(codes), self.interactions.n_items), dtype=bool)
+        items = np.arange(self.interactions.n_items)
+        mask = np.empty((len(codes), len(items)), dtype=bool)
+        for row, user in enumerate(codes.astype(np.int64)):  # one user's words fit the cache, a batch's do not
+            mask[row] = tails(self.seed, user[None], items, self.coin)
+        return mask
+
+    def counts(self) -> dict[str, int]:
+        """Count the interactions of each part."""
+        sizes = np.bincount(self.part, minlength=len(Part)).tolist()
+        return {part.name.lower(): size for part, size in zip(Part, sizes, strict=True)}
+
+    @cached_property
+    def statement(self) -> str:
+        """Which protocol the split satisfies, under which assumption, and whether the data is a finite pool."""
+        assumption = ASSUMPTIONS[self.protocol]
+        if self.interactions.has_repeats:
+            return assumption
+        return f"{assumption} {POOL[self.protocol in ('coin', 'interaction')]}"
+
+
+def split_by_coin(
+    interactions: Interactions, shares: Sequence[float] = (0.5, 0.3, 0.1, 0.1), *, seed: int = 0
+) -> Split:
+    r"""Toss a coin for every user and item; interactions with items whose coin says so are the profile.
+
+    The coin :math:`b_{ij} \sim \mathrm{Bernoulli}(\text{profile share})` is tossed for *every* pair, observed or not,
+    by a counter-based generator (SplitMix64: Steele, Lea and Flood, 2014) keyed by the seed and the user's code: the
+    profile is independent of the rest of the data given the user, and no table of users by items is ever stored. The
+    other interactions are divided at random, and the softmax leaves the items of the profile out (`Split.item_mask`).
+
+    Parameters
+    ----------
+    interactions : Interactions
+    shares : four floats
+        Of profile (the coin's probability), scored, validation, held out; they sum to 1.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        The shares or the seed cannot be used, or no interaction would be scored.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> frame = pl.DataFrame({"user": [1, 1, 1, 1, 2, 2, 2, 2], "item": [1, 2, 3, 4, 1, 2, 3, 4]})
+    >>> split = split_by_coin(Interactions.from_frame(frame), seed=1)
+    >>> bool(split.item_mask([0, 1])[split.profile.user, split.profile.item].all())
+    True
+    >>> bool(split.item_mask([0, 1])[split.scored.user, split.scored.item].any())
+    False
+    """
+    checked, rng = _checked_shares(shares), _generator(seed)
+    profile = tails(seed, interactions.user, interactions.item, checked[0])
+    part = np.full(len(interactions), Part.PROFILE, dtype=np.int8)
+    rest = np.flatnonzero(~profile)
+    if rest.size and checked[0] < 1:
+        part[rng.permutation(rest)] = _cut(len(rest), np.concatenate(([0.0], checked[1:] / checked[1:].sum())))
+    return Split(interactions, part, "coin", seed, float(checked[0]))
+
+
+def split_by_interaction(
+    interactions: Interactions, shares: Sequence[float] = (0.5, 0.3, 0.1, 0.1), *, seed: int = 0
+) -> Split:
+    """Cut a random permutation of all interactions; the softmax runs over all items.
+
+    Parameters
+    ----------
+    interactions : Interactions
+    shares : four floats
+        Of profile, scored, validation, held out; they sum to 1 and hold up to rounding.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        The shares or the seed cannot be used, or no interaction would be scored.
+    """
+    checked, rng = _checked_shares(shares), _generator(seed)
+    part = np.empty(len(interactions), dtype=np.int8)
+    part[rng.permutation(len(interactions))] = _cut(len(interactions), checked)
+    return Split(interactions, part, "interaction", seed)
+
+
+def split_by_time(interactions: Interactions, shares: Sequence[float] = (0.5, 0.3, 0.1, 0.1)) -> Split:
+    """Cut time at three dates, the same for all users: profile, scored, validation, held out follow one another.
+
+    The dates are those between distinct times that come nearest to the shares, so that interactions at the same time
+    are in the same part. Nothing is random, so there is no seed.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        With times.
+    shares : four floats
+        Of profile, scored, validation, held out; they sum to 1.
+
+    Raises
+    ------
+    InputError
+        There are no times, the shares cannot be used, or no interaction would be scored.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> frame = pl.DataFrame({"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "time": [4, 3, 1, 2]})
+    >>> split_by_time(Interactions.from_frame(frame), (0.5, 0.25, 0.0, 0.25)).part.tolist()
+    [3, 1, 0, 0]
+    """
+    checked = _checked_shares(shares)
+    if interactions.time is None:
+        raise InputError("the interactions have no times; name their column with time=, or split another way.")
+    _, moment, sizes = np.unique(interactions.time, return_inverse=True, return_counts=True)
+    before = np.concatenate(([0], np.cumsum(sizes)))
+    wanted = np.cumsum(checked)[:-1] * len(interactions)
+    cuts = np.abs(before[None, :] - wanted[:, None]).argmin(axis=1)
+    return Split(interactions, np.searchsorted(cuts, moment, side="right").astype(np.int8), "time")
+
+
+def split_from_parts(
+    profile: Interactions, scored: Interactions, validation: Interactions, held_out: Interactions
+) -> Split:
+    """Take parts that were recorded or drawn apart from each other; repeats within and between them are allowed.
+
+    Raises
+    ------
+    InputError
+        The parts do not share identifiers and levels, some have times and others not, or no interaction is scored.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> draws = Interactions.from_frame(pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1]}))
+    >>> split_from_parts(draws.subset([0]), draws.subset([1, 2, 2]), draws.subset([]), draws.subset([0])).counts()
+    {'profile': 1, 'scored': 3, 'validation': 0, 'held_out': 1}
+    """
+    parts = (profile, scored, validation, held_out)
+    for part, given in zip(Part, parts, strict=True):
+        same = given.user_ids.equals(profile.user_ids) and given.item_ids.equals(profile.item_ids)
+        if not same or given.levels != profile.levels:
+            raise InputError(
+                f"the {part.name.lower()} part has other users, items or levels than the profile, expected the same; "
+                "read all parts together and use subset()."
+            )
+    filled = [part for part in parts if len(part)]
+    times = [part.time for part in filled if part.time is not None]
+    if times and len(times) < len(filled):
+        raise InputError("some parts have times and others not, expected all or none; add the times or drop them.")
+    together = Interactions(
+        user=np.concatenate([part.user for part in parts]),
+        item=np.concatenate([part.item for part in parts]),
+        level=np.concatenate([part.level for part in parts]),
+        time=np.concatenate(times) if times else None,
+        user_ids=profile.user_ids,
+        item_ids=profile.item_ids,
+        levels=profile.levels,
+        merged=sum(part.merged for part in parts),
+    )
+    return Split(together, np.repeat(np.array(Part, dtype=np.int8), [len(part) for part in parts]), "period")
+
+
+def _checked_shares(shares: Sequence[float]) -> npt.NDArray[np.float64]:
+    checked = np.asarray(shares, dtype=np.float64)
+    if checked.shape != (len(Part),) or not (checked >= 0).all() or not abs(checked.sum() - 1) < 1e-9:
+        raise InputError(
+            f"shares {tuple(shares)} must be four numbers, none negative, that sum to 1 (profile, scored, validation, "
+            "held out); correct them."
+        )
+    return checked
+
+
+def _generator(seed: int) -> np.random.Generator:
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
+        raise InputError(f"seed={seed!r} must be an integer from 0 to 2**64 - 1; correct it.")
+    return np.random.default_rng(seed)
+
+
+def _cut(count: int, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.int8]:
+    """Parts of ``count`` places in a row, in proportion to the shares up to rounding."""
+    ends = np.rint(np.cumsum(shares) * count).astype(np.int64)
+    return np.repeat(np.array(Part, dtype=np.int8), np.diff(ends, prepend=0))

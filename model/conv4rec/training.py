@@ -1,0 +1,255 @@
+"""Training: Adam over batches of users, early stopping, and checkpoints that resume to the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from conv4rec.batches import Cells, CellsByUser, ProfileBatch
+from conv4rec.checkpoint import TrainingState, load_state, save_state
+from conv4rec.draws import Draws
+from conv4rec.errors import InputError
+from conv4rec.loss import ScoredLosses, joint_loss, log_probabilities
+from conv4rec.memory import chosen_threads
+from conv4rec.network import Network
+from conv4rec.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from conv4rec.splits import Split
+
+__all__ = ["train"]
+
+Codes = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Record = dict[str, float | None]
+
+PARTS = ("joint", "implicit", "explicit")
+
+
+class _Trainer:
+    """One training in progress: the network, its optimiser and the state that a checkpoint holds."""
+
+    def __init__(self, network: Network, split: Split, options: TrainingOptions) -> None:
+        self.network = network
+        self.split = split
+        self.options = options
+        self.draws = Draws(split, dropout=options.profile_dropout, redraw=options.redraw)
+        self.validation_profile = CellsByUser.of(split.profile)
+        self.start_bias = network.cell_bias.detach().clone()
+        self.parameters = dict(network.named_parameters())
+        decayed = [network.encode, network.decode]
+        others = [value for name, value in self.parameters.items() if name not in ("encode", "decode")]
+        groups: list[dict[str, Any]] = [
+            {"params": decayed, "weight_decay": options.weight_decay},
+            {"params": others},
+        ]
+        self.optimizer = torch.optim.Adam(groups, lr=options.learning_rate, fused=True)
+        self.epoch = 0
+        self.best_epoch = 0
+        self.best = self._copy()
+        self.history: list[Record] = []
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that decides the bits of the training, the number of epochs and the patience apart."""
+        options = replace(self.options, epochs=0, patience=1)
+        digest = sha256(repr((self.network.architecture, options)).encode())
+        data = self.split.interactions
+        for array in (data.user, data.item, data.level, self.split.part):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(self.start_bias.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def finished(self) -> bool:
+        """Whether the epochs are used up, or patience with the validation loss is."""
+        stale = len(self.split.validation) > 0 and self.epoch - self.best_epoch >= self.options.patience
+        return stale or self.epoch >= self.options.epochs
+
+    def run_epoch(self) -> None:
+        """Visit every user once, then measure the validation loss."""
+        self.epoch += 1
+        rng = np.random.default_rng([self.options.seed, self.epoch])
+        users = rng.permutation(self.draws.users)
+        batches = np.array_split(users, -(-len(users) // self.options.batch_users))
+        sums = torch.zeros(2, dtype=torch.float64)
+        count = 0
+        for batch in batches:
+            profile, scored, mask = self.draws.batch(batch, rng)
+            losses = self._losses(batch, profile, scored, mask)
+            # The sum over the batch, scaled so that its mean over batches is the mean over interactions.
+            objective = losses.joint.sum() * (len(batches) / len(self.split.scored))
+            if not torch.isfinite(objective):
+                raise InputError(
+                    f"The training loss became {objective.item()} in epoch {self.epoch}; lower learning_rate, "
+                    f"which is {self.options.learning_rate}."
+                )
+            self._step(objective)
+            sums += torch.stack([losses.implicit.detach().sum(), losses.explicit.detach().sum()]).cpu()
+            count += len(scored)
+        implicit, explicit = (sums / max(count, 1)).tolist()
+        self.record({"joint": implicit + explicit, "implicit": implicit, "explicit": explicit})
+
+    def record(self, training: dict[str, float] | None) -> None:
+        """Append the losses of the epoch, and keep the weights if they are the best so far."""
+        validation = self._validation_losses()
+        record: Record = {"epoch": self.epoch}
+        for name, losses in (("train", training), ("validation", validation)):
+            record |= {f"{name}_{part}": losses[part] if losses else None for part in PARTS}
+        self.history.append(record)
+        if validation is None or validation["joint"] <= min(r["validation_joint"] or 0.0 for r in self.history):
+            self.best_epoch = self.epoch
+            self.best = self._copy()
+
+    def _losses(self, users: Codes, profile: Cells, scored: Cells, mask: Mask | None) -> ScoredLosses:
+        device = self.start_bias.device
+        logits = self.network(self._read(profile, len(users)))
+        row, item, level = (torch.from_numpy(axis).to(device) for axis in (scored.row, scored.item, scored.level))
+        return joint_loss(logits, row, item, level, None if mask is None else torch.from_numpy(mask).to(device))
+
+    def _read(self, profile: Cells, n_users: int) -> ProfileBatch:
+        size = self.network.architecture
+        bias = self.start_bias
+        return ProfileBatch.of(profile, n_users, size.n_items, size.n_levels, dtype=bias.dtype, device=bias.device)
+
+    def _step(self, objective: torch.Tensor) -> None:
+        self.optimizer.zero_grad()
+        torch.autograd.backward(objective)
+        bias = self.network.cell_bias
+        if bias.grad is not None:
+            bias.grad.add_(bias.detach() - self.start_bias, alpha=self.options.bias_decay)
+        self.optimizer.step()
+
+    def _validation_losses(self) -> dict[str, float] | None:
+        if len(self.split.validation) == 0:
+            return None
+        return log_probabilities(
+            lambda users: self.network(self._read(self.validation_profile.batch(users), len(users))),
+            self.split.validation,
+            self.split,
+            batch_users=self.options.batch_users,
+        ).losses()
+
+    def _copy(self) -> dict[str, torch.Tensor]:
+        return {name: value.detach().clone() for name, value in self.parameters.items()}
+
+    def snapshot(self) -> TrainingState:
+        """Return the state as a checkpoint holds it."""
+        moments = {
+            f"{key}/{name}": value
+            for name, parameter in self.parameters.items()
+            for key, value in self.optimizer.state[parameter].items()
+        }
+        return TrainingState(
+            fingerprint=self.fingerprint,
+            epoch=self.epoch,
+            best_epoch=self.best_epoch,
+            history=self.history,
+            weights=self._copy(),
+            best=self.best,
+            moments=moments,
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Continue from a state of a checkpoint."""
+        self.epoch, self.best_epoch, self.history = state.epoch, state.best_epoch, state.history
+        device = self.start_bias.device
+        self.best = {name: value.to(device) for name, value in state.best.items()}
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(state.weights[name])
+        for key, value in state.moments.items():
+            moment, name = key.split("/")
+            self.optimizer.state[self.parameters[name]][moment] = value.to(device)
+
+    def keep_best(self) -> None:
+        """Leave the best weights in the network."""
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(self.best[name])
+
+
+def train(
+    network: Network,
+    split: Split,
+    options: TrainingOptions,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    on_epoch: Callable[[int], None] | None = None,
+) -> list[Record]:
+    r"""Minimise the mean joint loss of the scored part, and leave the weights of the best validation loss.
+
+    Each step reads a batch of users and follows Adam (Kingma and Ba 2015) on the loss plus the penalties that
+    `conv4rec.Conv4Rec` states: on encode and decode, and on the cell bias's distance from its start. After every
+    epoch the joint loss of the validation part is measured; `patience` epochs without a new best end the training.
+    Without validation interactions all epochs are run and the last weights are kept.
+
+    All random draws of an epoch come from a generator seeded by (seed, epoch): the global generators are not
+    touched, and a training resumed from a checkpoint continues with the same bits.
+
+    Parameters
+    ----------
+    network : Network
+        At its start values, on the device on which to train.
+    split : Split
+        Its profile, scored and validation parts are used, never the held-out part.
+    options : TrainingOptions
+        How to train.
+    checkpoint : Path, optional
+        File that receives the whole state after every epoch, atomically.
+    resume : bool
+        Continue from `checkpoint` if it exists.
+    progress : bool
+        Show a progress bar when standard error is a terminal.
+    on_epoch : callable, optional
+        Called with the number of each epoch that has ended, after its checkpoint was written.
+
+    Returns
+    -------
+    list of dict
+        For each epoch from 0, the start, on: `epoch`, and mean losses `train_joint`, `train_implicit`,
+        `train_explicit` (as met during the epoch, under dropout and new draws) and `validation_joint`,
+        `validation_implicit`, `validation_explicit`; None where there was nothing to measure.
+
+    Raises
+    ------
+    InputError
+        If the loss stops being finite, or the checkpoint is damaged or belongs to another training.
+    """
+    trainer = _Trainer(network, split, options)
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("epoch {task.completed}/{task.total}"),
+        TextColumn("{task.fields[loss]}"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not (progress and console.is_terminal),
+    )
+    with chosen_threads(options.batch_users * network.cell_bias.numel(), options.threads), bar:
+        if resume and checkpoint is not None and checkpoint.exists():
+            trainer.restore(load_state(checkpoint, trainer.fingerprint))
+        else:
+            trainer.record(None)
+        task = bar.add_task("training", total=options.epochs, completed=trainer.epoch, loss="")
+        while not trainer.finished():
+            trainer.run_epoch()
+            if checkpoint is not None:
+                save_state(checkpoint, trainer.snapshot())
+            loss = trainer.history[-1]["validation_joint"] or trainer.history[-1]["train_joint"]
+            bar.update(task, completed=trainer.epoch, loss=f"loss {loss:.4f}")
+            if on_epoch is not None:
+                on_epoch(trainer.epoch)
+    trainer.keep_best()
+    return trainer.history

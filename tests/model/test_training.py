@@ -1,0 +1,284 @@
+"""Training: what it minimises, what it draws, that it stops, resumes and repeats to the same bits."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from polars import Series
+
+from conv4rec.batches import ProfileBatch
+from conv4rec.draws import Draws
+from conv4rec.errors import InputError
+from conv4rec.interactions import Interactions
+from conv4rec.memory import chosen_threads, users_per_batch
+from conv4rec.network import Architecture, Network
+from conv4rec.options import TrainingOptions, choose_device
+from conv4rec.splits import Split, split_by_coin, split_by_interaction, split_from_parts
+from conv4rec.start import level_polynomials, start_weights
+from conv4rec.training import train
+
+Splitter = Callable[..., Split]
+
+
+def tastes(seed: int = 0, users: int = 40, items: int = 12, n: int = 900) -> Interactions:
+    """Two groups of users, each fond of its half of the items."""
+    rng = np.random.default_rng(seed)
+    user = rng.integers(0, users, n)
+    own = rng.random(n) < 0.9
+    item = 2 * rng.integers(0, items // 2, n) + np.where(own, user % 2, 1 - user % 2)
+    level = np.where(own, 2, 0) + rng.integers(0, 2, n)
+    _, first = np.unique(user * items + item, return_index=True)
+    return Interactions(
+        user[first],
+        item[first],
+        level[first],
+        None,
+        Series(range(users)),
+        Series(range(items)),
+        (1.0, 2.0, 3.0, 4.0),
+    )
+
+
+def fresh(data: Interactions, seed: int = 0, **sizes: Any) -> Network:
+    size = Architecture(data.n_items, data.n_levels, **({"channels": 2, "code": 4} | sizes))
+    network = Network(size)
+    flat = np.zeros((data.n_items, data.n_levels))
+    network.set_weights(start_weights(size, data.level_values, flat, np.random.default_rng(seed)))
+    return network
+
+
+def options(**changes: Any) -> TrainingOptions:
+    return TrainingOptions(**({"epochs": 4, "batch_users": 7, "learning_rate": 0.02, "device": "cpu"} | changes))
+
+
+def same(first: Network, second: Network) -> bool:
+    return all(np.array_equal(value, second.weights()[name]) for name, value in first.weights().items())
+
+
+class KilledError(Exception):
+    """Stands for a power cut."""
+
+
+@pytest.mark.parametrize("redraw", [False, True])
+@pytest.mark.parametrize("stop", [1, 3])
+def test_killed_training_resumes_to_the_same_bits(tmp_path: Path, redraw: bool, stop: int) -> None:
+    data = tastes()
+    split = split_by_coin(data, seed=1)
+    chosen = options(redraw=redraw)
+    whole = fresh(data)
+    history = train(whole, split, chosen, progress=False)
+
+    def kill(epoch: int) -> None:
+        if epoch == stop:
+            raise KilledError
+
+    file = tmp_path / "deep" / "training.safetensors"
+    with pytest.raises(KilledError):
+        train(fresh(data), split, chosen, checkpoint=file, progress=False, on_epoch=kill)
+    resumed = fresh(data)
+    again = train(resumed, split, chosen, checkpoint=file, resume=True, progress=False)
+    assert again == history
+    assert same(resumed, whole)
+    assert not same(whole, fresh(data))
+
+
+def test_same_seed_same_bits_other_seed_other_bits_and_global_generators_untouched() -> None:
+    data = tastes()
+    split = split_by_coin(data, seed=1)
+    torch_state, numpy_state = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    networks = [fresh(data) for _ in range(3)]
+    for network, seed in zip(networks, (0, 0, 1), strict=True):
+        train(network, split, options(seed=seed), progress=False)
+    assert same(networks[0], networks[1])
+    assert not same(networks[0], networks[2])
+    assert torch.equal(torch_state, torch.random.get_rng_state())
+    assert np.array_equal(numpy_state, np.random.get_state()[1])  # noqa: NPY002
+
+
+@pytest.mark.parametrize("splitter", [split_by_coin, split_by_interaction])
+@pytest.mark.parametrize("redraw", [False, True])
+def test_training_learns_and_keeps_the_best_weights(splitter: Splitter, redraw: bool) -> None:
+    data = tastes()
+    split = splitter(data, seed=1)
+    network = fresh(data)
+    chosen = options(epochs=40, patience=3, weight_decay=0.0, bias_decay=0.0, profile_dropout=0.0, redraw=redraw)
+    history = train(network, split, chosen, progress=False)
+    losses = [record["validation_joint"] for record in history]
+    assert min(losses) < losses[0] - 0.2
+    best = int(np.argmin(losses))
+    assert len(losses) - 1 in (best + 3, 40)
+    # The restored weights give the best loss again: evaluate them as epoch 0 of a training of no epochs.
+    (record,) = train(network, split, options(epochs=0), progress=False)
+    assert record["validation_joint"] == losses[best]
+    for record in history[1:]:
+        for name in ("train", "validation"):
+            parts = record[f"{name}_implicit"] + record[f"{name}_explicit"]
+            assert record[f"{name}_joint"] == pytest.approx(parts, abs=1e-12)
+
+
+def test_full_batch_step_follows_the_gradient_of_the_stated_objective() -> None:
+    """One Adam step from moments 0 moves each weight by lr * g / (|g| + eps): compare with autograd's g."""
+    data = tastes(n=200)
+    split = split_by_interaction(data, seed=0)
+    chosen = options(epochs=1, batch_users=1000, weight_decay=0.3, bias_decay=5.0, profile_dropout=0.0, patience=9)
+    none = split.validation.subset([])
+    split = split_from_parts(split.profile, split.scored, none, none)
+    network, probe = fresh(data), fresh(data)
+    train(network, split, chosen, progress=False)
+    draws = Draws(split, dropout=0.0, redraw=False)
+    profile, scored, _ = draws.batch(draws.users, np.random.default_rng(0))
+    flat = probe(ProfileBatch.of(profile, len(draws.users), data.n_items, data.n_levels)).flatten(1).log_softmax(1)
+    chosen_cells = flat[torch.from_numpy(scored.row), torch.from_numpy(scored.item * data.n_levels + scored.level)]
+    penalty = 0.15 * (probe.encode.square().sum() + probe.decode.square().sum())
+    (penalty - chosen_cells.mean()).backward()
+    for name, before in probe.named_parameters():
+        gradient = before.grad.numpy()
+        moved = network.weights()[name] - before.detach().numpy()
+        clear = abs(gradient) > 1e-4
+        assert clear.any(), name
+        assert moved[clear] == pytest.approx(-0.02 * np.sign(gradient[clear]), rel=1e-2), name
+
+
+def test_bias_decay_pulls_the_cell_bias_to_its_start() -> None:
+    data = tastes()
+    split = split_by_coin(data, seed=1)
+    far = []
+    for decay in (0.0, 0.1, 100.0):
+        network = fresh(data)
+        start = network.weights()["cell_bias"]
+        train(network, split, options(epochs=10, bias_decay=decay), progress=False)
+        far.append(abs(network.weights()["cell_bias"] - start).max())
+    assert far[0] > far[1] > far[2]
+
+
+@pytest.mark.parametrize("splitter", [split_by_coin, split_by_interaction])
+def test_new_draws_share_out_profile_and_scored_and_mask_every_item(splitter: Splitter) -> None:
+    data = tastes(users=200, items=60, n=20_000)
+    split = splitter(data, (0.6, 0.2, 0.1, 0.1), seed=1)
+    draws = Draws(split, dropout=0.0, redraw=True)
+    users = np.arange(200)
+    profile, scored, mask = draws.batch(users, np.random.default_rng(5))
+    together = [(*cell,) for part in (profile, scored) for cell in zip(part.row, part.item, part.level, strict=True)]
+    pool = [
+        (*cell,)
+        for part in (split.profile, split.scored)
+        for cell in zip(part.user, part.item, part.level, strict=True)
+    ]
+    assert sorted(together) == sorted(pool)
+    if split.masked:
+        assert mask is not None
+        assert mask[profile.row, profile.item].all()
+        assert not mask[scored.row, scored.item].any()
+        assert mask.mean() == pytest.approx(0.6, abs=0.02)
+    else:
+        assert mask is None
+        assert len(profile) / len(pool) == pytest.approx(0.75, abs=0.02)
+    other, *_ = draws.batch(users, np.random.default_rng(6))
+    assert not np.array_equal(profile.item, other.item)
+
+
+def test_dropout_thins_the_profile_alone() -> None:
+    data = tastes(users=100, items=60, n=10_000)
+    split = split_by_coin(data, seed=1)
+    whole = Draws(split, dropout=0.0, redraw=False).batch(np.arange(100), np.random.default_rng(0))
+    thin = Draws(split, dropout=0.4, redraw=False).batch(np.arange(100), np.random.default_rng(0))
+    assert len(thin[0]) / len(whole[0]) == pytest.approx(0.6, abs=0.05)
+    assert np.array_equal(thin[1].item, whole[1].item)
+    assert np.array_equal(thin[2], split.item_mask(np.arange(100)))
+
+
+def test_users_without_profile_or_scored_interactions_are_no_obstacle() -> None:
+    data = tastes()
+    profile, scored = data.subset(data.user < 10), data.subset((data.user >= 5) & (data.user < 15))
+    none = data.subset([])
+    for validation in (none, data.subset(data.user >= 30)):
+        history = train(fresh(data), split_from_parts(profile, scored, validation, none), options(), progress=False)
+        assert len(history) == 5
+        assert np.isfinite(history[-1]["train_joint"])
+
+
+def test_without_validation_the_last_weights_are_kept() -> None:
+    data = tastes()
+    none = data.subset([])
+    split = split_from_parts(data.subset(np.arange(0, 50)), data.subset(np.arange(50, len(data))), none, none)
+    network, three = fresh(data), fresh(data)
+    train(network, split, options(epochs=4), progress=False)
+    train(three, split, options(epochs=3), progress=False)
+    assert not same(network, three)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training() -> None:
+    data = tastes()
+    network = fresh(data)
+    with torch.no_grad():
+        network.cell_bias[0, 0] = torch.nan
+    with pytest.raises(InputError, match=r"epoch 1.*lower learning_rate"):
+        train(network, split_by_coin(data, seed=1), options(), progress=False)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": -1},
+        {"patience": 0},
+        {"batch_users": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": np.nan},
+        {"weight_decay": -1.0},
+        {"bias_decay": np.inf},
+        {"profile_dropout": 1.0},
+        {"precision": "float16"},
+        {"threads": 0},
+        {"seed": -1},
+    ],
+)
+def test_options_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        TrainingOptions(**wrong)
+
+
+@pytest.mark.parametrize("name", ["abacus", "cuda:99x", "meta"])
+def test_unknown_devices_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="device"):
+        choose_device(name)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 20), st.integers(0, 10**9), st.integers(0, 10**12))
+def test_batches_fit_in_memory_or_are_refused(items: int, levels: int, weights: int, available: int) -> None:
+    arguments = {"n_items": items, "n_levels": levels, "itemsize": 4, "weights": weights, "available": available}
+    one_user = items * levels * 4
+    if available * 0.8 < weights * 4 * 5 + one_user * 5:
+        with pytest.raises(InputError, match=f"= {items * levels} logits"):
+            users_per_batch(64, **arguments)
+    else:
+        users = users_per_batch(64, **arguments)
+        assert 1 <= users <= 64
+        assert users * one_user + weights * 4 * 4 <= available
+
+
+def test_threads_go_with_size_and_are_restored() -> None:
+    before = torch.get_num_threads()
+    with chosen_threads(100) as number:
+        assert number == torch.get_num_threads() == 1
+    with chosen_threads(100, 2) as number:
+        assert number == torch.get_num_threads() == 2
+    with chosen_threads(10**9) as number:
+        assert number == before
+        torch.set_num_threads(1)
+    assert torch.get_num_threads() == before
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=8, unique=True), st.integers(1, 10))
+def test_level_polynomials_are_orthonormal_over_the_levels(values: list[int], count: int) -> None:
+    levels = np.array(sorted(values), dtype=float)
+    basis = level_polynomials(levels, count)
+    assert basis.shape == (len(levels), min(count, len(levels)))
+    assert basis.T @ basis / len(levels) == pytest.approx(np.eye(basis.shape[1]), abs=1e-9)
+    assert basis[:, 0] == pytest.approx(1.0)
+    if basis.shape[1] > 1:
+        assert (np.diff(basis[:, 1]) > 0).all()
