@@ -5,11 +5,11 @@ done. A killed study therefore goes on where it stopped, and its table does not 
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from conv4rec.errors import InputError
-from conv4rec_bounds import Evidence, Network, Protocol, Scored, certify
-from conv4rec_bounds.theorems.t6_total_variation import FastTotalVariation
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from conv4rec.errors import InputError
+from conv4rec_bounds import Evidence, Network, Protocol, Scored, certify
+from conv4rec_bounds.theorems.t6_total_variation import FastTotalVariation
+from conv4rec_experiments.files import write_bytes, write_json, write_text
 from conv4rec_experiments.fitting import Settings, fit
 from conv4rec_experiments.floor import Floor, histogram_floor, histogram_law, statistical_floor
 from conv4rec_experiments.truths import Counts, Truth, reference_truth, small_truth, user_mix
@@ -134,14 +135,14 @@ def run(study: Study, folder: Path, *, workers: int = 1, progress: bool = True) 
     with Progress(*columns, disable=not progress) as bar:
         task = bar.add_task("convergence study", total=len(jobs), completed=len(jobs) - len(missing))
         for row in _rows(study, missing, workers):
-            _write(_part(parts, row["size"], row["seed"]), json.dumps(row).encode())
+            write_json(_part(parts, row["size"], row["seed"]), row)
             bar.advance(task)
     rows = [json.loads(_part(parts, *job).read_text()) for job in jobs]
     table = pl.DataFrame(rows, schema=dict(COLUMNS), orient="row")
-    _write(folder / "convergence.csv", table.write_csv().encode())
-    temporary = folder / "convergence.parquet.new"
-    table.write_parquet(temporary)
-    os.replace(temporary, folder / "convergence.parquet")
+    write_text(folder / "convergence.csv", table.write_csv())
+    parquet = BytesIO()
+    table.write_parquet(parquet)
+    write_bytes(folder / "convergence.parquet", parquet.getvalue())
     return table
 
 
@@ -213,9 +214,7 @@ def _measure(study: Study, size: int, seed: int) -> dict[str, Any]:
     truth, floor = _truth(study.truth, study.truth_seed)
     source = np.random.default_rng([study.truth_seed, size, seed])
     counts = truth.sample(size, source)
-    found = fit(
-        truth.likelihood, counts, truth.empirical_risk(counts), int(source.integers(2**62)), study.settings
-    )
+    found = fit(truth.likelihood, counts, truth.empirical_risk(counts), int(source.integers(2**62)), study.settings)
     log_law, mix = truth.likelihood.log_law(found.theta), user_mix(counts)
     return {
         "truth": study.truth,
@@ -248,16 +247,9 @@ def _claim(path: Path, study: Study) -> None:
     """Write what the folder is for, or check that it is for this study."""
     wanted = study.description()
     if not path.exists():
-        _write(path, json.dumps(wanted, indent=2).encode())
+        write_json(path, wanted)
     elif (found := json.loads(path.read_text())) != wanted:
         differing = ", ".join(sorted(name for name in wanted if found.get(name) != wanted[name]))
         raise InputError(
             f"{path} belongs to a study with another {differing}; parts of two studies do not mix; use an empty folder."
         )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)

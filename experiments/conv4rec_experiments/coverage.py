@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from conv4rec.errors import InputError
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom, binomtest
 
+from conv4rec.errors import InputError
 from conv4rec_experiments.fitting import Fit, Settings, fit_many
 from conv4rec_experiments.truths import Counts, Truth
 
@@ -15,7 +15,7 @@ __all__ = ["Coverage", "Replicates", "binomial_tail", "coverage", "fits", "shrun
 
 Array = NDArray[np.float64]
 LEAST_TAIL = 1e-6
-QUICK = Settings(starts=3, kept=1, screening=15, iterations=60)
+QUICK = Settings(starts=2, kept=1, screening=15, iterations=60)
 
 
 @dataclass(frozen=True, eq=False)

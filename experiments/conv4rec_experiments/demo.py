@@ -13,7 +13,7 @@ import polars as pl
 from conv4rec import Conv4Rec, Interactions, Split, split_from_parts
 from conv4rec_experiments.convergence import Study, run
 from conv4rec_experiments.evaluation import Evaluation, evaluate
-from conv4rec_experiments.figures.convergence import draw_convergence
+from conv4rec_experiments.figures.convergence import caption, draw_convergence
 from conv4rec_experiments.files import write_json, write_text
 from conv4rec_experiments.report.page import Figure, Page, render
 from conv4rec_experiments.runs import CERTIFICATES_CAPTION, write_evaluation
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Demo", "Settings", "convergence_files", "draw_split", "run_demo", "summary"]
 
-CONVERGENCE_CAPTION = (
-    "Total variation between fit and truth over the number of scored interactions: median and interquartile band, "
-    "beside the statistical floor, the histogram estimator and the certificate T6."
-)
 TRAINING: Mapping[str, Any] = {
     "level_offset": False,
     "epochs": 400,
@@ -106,7 +102,7 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
         evaluation=evaluation,
         figures=[
             Figure("Certificates", CERTIFICATES_CAPTION, out / "certificates.png"),
-            Figure("Convergence in total variation", CONVERGENCE_CAPTION, out / "convergence.png"),
+            Figure("Convergence in total variation", caption(table), out / "convergence.png"),
         ],
         facts=_facts(truth, split),
         study=medians.to_dicts(),

@@ -13,10 +13,10 @@ from enum import StrEnum
 
 import numpy as np
 import torch
-from conv4rec.errors import InputError
 from numpy.typing import NDArray
-from torch import Tensor
 
+from conv4rec.errors import InputError
+from conv4rec_experiments.descent import Descent
 from conv4rec_experiments.likelihood import Likelihood
 
 __all__ = ["Fit", "Settings", "State", "fit", "fit_many"]
@@ -24,7 +24,6 @@ __all__ = ["Fit", "Settings", "State", "fit", "fit_many"]
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 MEMBERS_AT_ONCE = 64
-DAMPING_START, DAMPING_LEAST, DAMPING_MOST = 1e-2, 1e-10, 1e6
 
 
 class State(StrEnum):
@@ -112,9 +111,7 @@ class Fit:
         return self.training_loss - self.truth_loss
 
 
-def fit(
-    likelihood: Likelihood, counts: Counts, truth_loss: float, seed: int, settings: Settings | None = None
-) -> Fit:
+def fit(likelihood: Likelihood, counts: Counts, truth_loss: float, seed: int, settings: Settings | None = None) -> Fit:
     """Fit one count table of shape (user, cell); see `fit_many`."""
     return fit_many(likelihood, counts[None], [truth_loss], [seed], settings)[0]
 
@@ -191,16 +188,21 @@ def _fit_group(
 
 def _round(
     likelihood: Likelihood, counts: Counts, generators: Sequence[np.random.Generator], settings: Settings
-) -> Iterator[tuple["_Descent", int]]:
+) -> Iterator[tuple[Descent, int]]:
     """Screen the starts of every replicate, continue the best; yield each replicate's winning member."""
     replicates, starts, kept = len(counts), settings.starts, settings.kept
     sizes = torch.as_tensor(counts.sum(axis=(1, 2)), dtype=torch.float64)
     tables = torch.as_tensor(counts, dtype=torch.float64) / sizes[:, None, None]
     theta = torch.as_tensor(
-        np.concatenate([_starts(likelihood, table, generator, settings) for table, generator in zip(counts, generators, strict=True)])
+        np.concatenate(
+            [
+                _starts(likelihood, table, generator, settings)
+                for table, generator in zip(counts, generators, strict=True)
+            ]
+        )
     )
     owner = torch.arange(replicates).repeat_interleave(starts)
-    short = _Descent(likelihood, tables[owner], sizes[owner], theta)
+    short = Descent(likelihood, tables[owner], sizes[owner], theta)
     short.run(settings.screening, settings.tolerance, settings.ridge, settings.fading)
     order = torch.argsort(short.loss.reshape(replicates, starts), dim=1, stable=True)[:, :kept]
     chosen = (order + starts * torch.arange(replicates)[:, None]).flatten()
@@ -210,9 +212,7 @@ def _round(
         yield long, index * kept + best
 
 
-def _starts(
-    likelihood: Likelihood, counts: Counts, generator: np.random.Generator, settings: Settings
-) -> Array:
+def _starts(likelihood: Likelihood, counts: Counts, generator: np.random.Generator, settings: Settings) -> Array:
     """Gaussian weights around zero; the cell bias around the sample's smoothed log popularity."""
     theta = settings.scale * generator.standard_normal((settings.starts, likelihood.size))
     popularity = np.log(counts.sum(axis=0) + 1.0).reshape(likelihood.items, likelihood.levels)
@@ -221,13 +221,13 @@ def _starts(
     return result
 
 
-def _judge(run: "_Descent", member: int, truth_loss: float, settings: Settings) -> Fit:
-    loss, norm = float(run.loss[member]), float(run.gradient_norm(member))
+def _judge(run: Descent, member: int, truth_loss: float, settings: Settings) -> Fit:
+    loss, norm = float(run.loss[member]), run.gradient_norm(member)
     if loss > truth_loss:
         state = State.ABOVE_TRUTH
     elif norm <= settings.tolerance:
         state = State.ACCEPTED
-    elif bool(run.damping[member] >= DAMPING_MOST):
+    elif run.stuck(member):
         state = State.STALLED
     else:
         state = State.GRADIENT
@@ -240,85 +240,3 @@ def _judge(run: "_Descent", member: int, truth_loss: float, settings: Settings) 
         starts=settings.starts,
         state=state,
     )
-
-
-class _Descent:
-    """Levenberg-Marquardt on many members at once; members that are done leave the batch."""
-
-    def __init__(self, likelihood: Likelihood, frequencies: Tensor, sizes: Tensor, theta: Tensor) -> None:
-        self.likelihood, self.frequencies, self.sizes, self.theta = likelihood, frequencies, sizes, theta
-        first = likelihood.expand(theta, frequencies)
-        self.loss, self.gradient, self.fisher = first.loss, first.gradient, first.fisher
-        self.damping = torch.full_like(self.loss, DAMPING_START)
-        self.growth = torch.full_like(self.loss, 2.0)
-        self.steps = torch.zeros(len(theta), dtype=torch.int64)
-
-    def select(self, members: Tensor) -> "_Descent":
-        """Take some members with all that is known of them."""
-        part = object.__new__(_Descent)
-        part.likelihood = self.likelihood
-        for name in _MEMBER_ARRAYS:
-            setattr(part, name, getattr(self, name)[members])
-        return part
-
-    def run(self, iterations: int, tolerance: float, ridge: float = 0.0, fading: float = 1.0) -> None:
-        """Take at most so many steps; with no ridge, a member stops once it is stationary or cannot move."""
-        active = torch.arange(len(self.theta))
-        work = self.select(active)
-        for index in range(iterations):
-            done = work.advance(ridge * fading**index, tolerance)
-            if bool(done.any()):
-                self.store(work, active)
-                active = active[~done]
-                if len(active) == 0:
-                    return
-                work = work.select(torch.nonzero(~done)[:, 0])
-        self.store(work, active)
-
-    def store(self, work: "_Descent", members: Tensor) -> None:
-        """Write the members of a smaller batch back."""
-        for name in _MEMBER_ARRAYS:
-            getattr(self, name)[members] = getattr(work, name)
-
-    def advance(self, ridge: float, tolerance: float) -> Tensor:
-        """Try one step of every member; say which members are done and therefore were left where they are."""
-        slope = self.gradient + ridge * self.theta
-        step = -_solve(self.fisher, self.damping + ridge, slope)
-        drop = -(slope * step).sum(1)
-        stationary = (self.sizes * drop <= tolerance**2) & (self.damping * self.sizes <= 1)
-        done = (stationary | (self.damping >= DAMPING_MOST)) & (ridge == 0)
-
-        trial = self.theta + step
-        value = self.likelihood.expand(trial, self.frequencies)
-        predicted = 0.5 * (drop + self.damping * (step**2).sum(1))
-        gained = self.loss - value.loss + 0.5 * ridge * ((self.theta**2).sum(1) - (trial**2).sum(1))
-        ratio = gained / predicted
-        better = (ratio > 0) & ~done
-        self.theta = torch.where(better[:, None], trial, self.theta)
-        self.loss = torch.where(better, value.loss, self.loss)
-        self.gradient = torch.where(better[:, None], value.gradient, self.gradient)
-        self.fisher = torch.where(better[:, None, None], value.fisher, self.fisher)
-        shrunk = self.damping * (1 - (2 * ratio - 1) ** 3).clamp(min=1 / 3)
-        damping = torch.where(better, shrunk, self.damping * self.growth)
-        self.damping = torch.where(done, self.damping, damping.clamp(DAMPING_LEAST, DAMPING_MOST))
-        self.growth = torch.where(better, 2.0, self.growth * 2)
-        self.steps = self.steps + (~done).to(torch.int64)
-        return done
-
-    def gradient_norm(self, member: int) -> Tensor:
-        """Distance of one member from stationarity, in standard errors."""
-        part = self.select(torch.tensor([member]))
-        direction = _solve(part.fisher, 1 / part.sizes, part.gradient)
-        return (part.sizes * (part.gradient * direction).sum(1)).clamp(min=0).sqrt()[0]
-
-
-_MEMBER_ARRAYS = ("frequencies", "sizes", "theta", "loss", "gradient", "fisher", "damping", "growth", "steps")
-
-
-def _solve(matrix: Tensor, ridge: Tensor, right: Tensor) -> Tensor:
-    """Solve (matrix + ridge I) x = right for every member by a Cholesky factor."""
-    shifted = matrix.clone()
-    torch.diagonal(shifted, dim1=1, dim2=2).add_(ridge[:, None])
-    factor = torch.linalg.cholesky_ex(shifted).L
-    half = torch.linalg.solve_triangular(factor, right[..., None], upper=False)
-    return torch.linalg.solve_triangular(factor.mT, half, upper=True)[..., 0]

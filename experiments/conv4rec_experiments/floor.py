@@ -7,6 +7,7 @@ standard deviations.
 """
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ class Floor:
         >>> Floor(constant=7.0, rank=341).tv(10_000)
         0.07
         """
-        return self.constant / size**0.5
+        return self.constant / sqrt(size)
 
 
 def statistical_floor(truth: Truth) -> Floor:

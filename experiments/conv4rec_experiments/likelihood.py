@@ -108,9 +108,7 @@ class Likelihood:
         """Flatten named arrays to one vector of shape (parameter,), or (member, parameter)."""
         decode = np.moveaxis(weights["decode"], -3, -2)
         lead = decode.shape[:-3]
-        blocks = np.concatenate(
-            [decode.reshape(*lead, self.items, -1), np.asarray(weights["cell_bias"])], axis=-1
-        )
+        blocks = np.concatenate([decode.reshape(*lead, self.items, -1), np.asarray(weights["cell_bias"])], axis=-1)
         shared = [np.asarray(weights[name]).reshape(*lead, -1) for name in self._shared]
         return np.concatenate([blocks.reshape(*lead, -1), *shared], axis=-1)
 
@@ -169,7 +167,7 @@ class Likelihood:
         return Expansion(-(frequencies * forward.log_law).sum((1, 2)), gradient, fisher)
 
     def jacobian(self, theta: Array) -> Array:
-        """Derivatives of the conditional log-probabilities, shape (user, cell, parameter), at one vector."""
+        """Differentiate the conditional log-probabilities at one vector; shape (user, cell, parameter)."""
         forward = self._forward(torch.as_tensor(theta)[None])
         item_rows, user_rows, chain = self._rows(forward)
         own = torch.einsum("iru,jh->ijrhu", item_rows[0], torch.eye(self.items, dtype=torch.float64))
@@ -184,9 +182,7 @@ class Likelihood:
         blocks = theta[:, :split].reshape(b, self.items, self.item_width)
         decode = blocks[..., : self.channels * self.code].reshape(b, self.items, self.channels, self.code)
         parts = torch.split(theta[:, split:], [prod(shape) for shape in self._shared.values()], dim=1)
-        named = {
-            name: part.reshape(b, *shape) for (name, shape), part in zip(self._shared.items(), parts, strict=True)
-        }
+        named = {name: part.reshape(b, *shape) for (name, shape), part in zip(self._shared.items(), parts, strict=True)}
         return {
             "lift": named["lift"],
             "encode": named["encode"],
@@ -239,9 +235,7 @@ class Likelihood:
         chain[:, :, C * R :, C * R :] = to_code
         return item_rows, user_rows, chain
 
-    def _pull(
-        self, table: Tensor, item_rows: Tensor, user_rows: Tensor, chain: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _pull(self, table: Tensor, item_rows: Tensor, user_rows: Tensor, chain: Tensor) -> tuple[Tensor, Tensor]:
         """Pull a table (b, user, item, level) back through every user's Jacobian of the logits."""
         own = (table @ item_rows).flatten(2)
         summed = table.flatten(2)[:, :, None] @ user_rows.flatten(2, 3)

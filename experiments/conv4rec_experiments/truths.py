@@ -12,10 +12,10 @@ from functools import cached_property
 from math import log
 
 import numpy as np
-from conv4rec.errors import InputError
 from numpy.typing import NDArray
 from scipy.optimize import bisect
 
+from conv4rec.errors import InputError
 from conv4rec_experiments.likelihood import Likelihood
 
 __all__ = ["Distances", "Truth", "reference_truth", "small_truth", "user_mix"]
@@ -95,17 +95,17 @@ class Truth:
     @property
     def users(self) -> int:
         """Number of users m."""
-        return self.profiles.shape[0]
+        return int(self.profiles.shape[0])
 
     @property
     def items(self) -> int:
         """Number of items n."""
-        return self.profiles.shape[1]
+        return int(self.profiles.shape[1])
 
     @property
     def levels(self) -> int:
         """Number of levels R."""
-        return self.profiles.shape[2]
+        return int(self.profiles.shape[2])
 
     @property
     def cells(self) -> int:
@@ -115,9 +115,7 @@ class Truth:
     @cached_property
     def likelihood(self) -> Likelihood:
         """The class of maps that contains this truth."""
-        return Likelihood(
-            self.profiles, self.channels, self.code, self.lift_activation, self.code_activation
-        )
+        return Likelihood(self.profiles, self.channels, self.code, self.lift_activation, self.code_activation)
 
     @property
     def entropy(self) -> float:
@@ -167,21 +165,22 @@ def reference_truth(
     channels: int = 2,
     code: int = 2,
     profile_items: int = 8,
-    entropy_share: float = 0.85,
+    entropy_share: float = 0.82,
     name: str = "reference",
 ) -> Truth:
     """Draw a random Conv4Rec teacher: the reference truth, on which figures compare.
 
     Every user has a fixed profile of ``profile_items`` random items, each at a random level, and users are uniform.
     Identity lift, tanh codes. Lift, encode and code bias are standard Gaussians, so that the codes' arguments are of
-    order one; decode, project and cell bias are standard Gaussians times one scale, found by bisection so that the
-    conditional entropy is ``entropy_share * log(items * levels)``.
+    order one. Decode and project are standard Gaussians times one scale, the cell bias times half of it, so that users
+    differ by more than popularity; bisection finds the scale at which the conditional entropy is
+    ``entropy_share * log(items * levels)``.
 
     Examples
     --------
     >>> truth = reference_truth(0)
     >>> round(truth.entropy / np.log(truth.cells), 6)
-    0.85
+    0.82
     """
     if not 1 <= profile_items <= items:
         raise InputError(
@@ -189,7 +188,7 @@ def reference_truth(
         )
     if not 0 < entropy_share < 1:
         raise InputError(
-            f"The entropy share was {entropy_share}; it must lie strictly between 0 and 1; for instance 0.85."
+            f"The entropy share was {entropy_share}; it must lie strictly between 0 and 1; for instance 0.82."
         )
     rng = np.random.default_rng(seed)
     profiles = np.zeros((users, items, levels), dtype=np.int64)
@@ -199,7 +198,8 @@ def reference_truth(
     gaussian = likelihood.unpack(rng.standard_normal(likelihood.size))
 
     def teacher(scale: float) -> dict[str, Array]:
-        return {name: gaussian[name] if name in ENCODER else scale * gaussian[name] for name in gaussian}
+        scales = dict.fromkeys(ENCODER, 1.0) | {"decode": scale, "project": scale, "cell_bias": scale / 2}
+        return {name: scales[name] * gaussian[name] for name in gaussian}
 
     def excess(scale: float) -> float:
         log_law = likelihood.log_law(likelihood.pack(teacher(scale)))

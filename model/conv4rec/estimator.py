@@ -65,7 +65,7 @@ class Conv4Rec(Predictions):
         split's own profile is read and its own scored part is scored.
     seed : int
         Seed of the start values, of training, and of the split if none is given. The same seed gives the same bits
-        on the same machine with the same number of threads.
+        on the same CPU with the same number of threads; on CUDA sums are not ordered, and last digits may differ.
     device : str
         "auto" (CUDA where there is any), "cpu" or "cuda".
     precision : {"float32", "float64"}
@@ -115,7 +115,7 @@ class Conv4Rec(Predictions):
         threads: int | None = TrainingOptions.threads,
     ) -> None:
         # One item and one level stand in until the data is known: the other sizes are checked here already.
-        self.architecture = Architecture(
+        self._sizes = Architecture(
             n_items=1,
             n_levels=1,
             channels=channels,
@@ -179,7 +179,7 @@ class Conv4Rec(Predictions):
             raise InputError("The split is of other interactions; fit with split.interactions and split.")
         if resume and checkpoint is None:
             raise InputError("resume needs the directory of a checkpoint; name it with checkpoint=.")
-        size = replace(self.architecture, n_items=interactions.n_items, n_levels=interactions.n_levels)
+        size = replace(self._sizes, n_items=interactions.n_items, n_levels=interactions.n_levels)
         device = choose_device(self.options.device)
         batch_users = users_per_batch(
             self.options.batch_users,
@@ -220,7 +220,7 @@ class Conv4Rec(Predictions):
             If the model is not fitted.
         """
         state = self._fitted()
-        save_model(Path(path), state.network.architecture, self.options, self.weights(), state.split, state.history)
+        save_model(Path(path), self.architecture, self.options, self.weights(), state.split, state.history)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> Self:

@@ -59,7 +59,7 @@ class Architecture:
     n_items: int
     n_levels: int
     channels: int = 3
-    code: int = 100
+    code: int = 50
     shared_maps: bool = False
     level_offset: bool = True
     lift_activation: Activation = "identity"

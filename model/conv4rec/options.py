@@ -23,13 +23,13 @@ class TrainingOptions:
         If an option is out of its range.
     """
 
-    epochs: int = 200
-    patience: int = 8
+    epochs: int = 40
+    patience: int = 5
     batch_users: int = 32
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    bias_decay: float = 1e-2
-    profile_dropout: float = 0.5
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-3
+    bias_decay: float = 1e-3
+    profile_dropout: float = 0.2
     redraw: bool = False
     seed: int = 0
     device: str = "auto"

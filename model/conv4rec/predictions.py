@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -16,7 +17,7 @@ from conv4rec.errors import InputError
 from conv4rec.interactions import Interactions
 from conv4rec.loss import LogProbabilities, log_probabilities
 from conv4rec.memory import available_memory, chosen_threads, users_per_batch
-from conv4rec.network import Network
+from conv4rec.network import Architecture, Network
 from conv4rec.options import TrainingOptions
 from conv4rec.profiles import Prediction, high_levels, rank_gems
 from conv4rec.splits import Split
@@ -39,6 +40,11 @@ class Fitted:
     split: Split
     history: list[dict[str, Any]]
 
+    @cached_property
+    def seen(self) -> CellsByUser:
+        """All interactions of the split, by user."""
+        return CellsByUser.of(self.split.interactions)
+
 
 class Predictions:
     """The methods of a fitted model that only read.
@@ -51,6 +57,11 @@ class Predictions:
 
     options: TrainingOptions
     _state: Fitted | None = None
+
+    @property
+    def architecture(self) -> Architecture:
+        """Sizes and activations of the fitted network."""
+        return self._fitted().network.architecture
 
     @property
     def split(self) -> Split:
@@ -125,21 +136,23 @@ class Predictions:
     def profile(self, user: int | str, *, profile: ProfileKind = "certified") -> pl.DataFrame:
         """Return what the model believes about one user, one row for each item.
 
-        Columns: `item`; `seen`, whether the user has any interaction with it; `p_consume`; `expected_level`; and
+        Columns: `item`; `seen`, whether the user has any interaction with it; `p_consume`; `expected_level`; if
+        there are several levels, `p_high`, the probability of a level above lo + 0.6 (hi - lo); and
         P(level | consumed) for each level in a column named `p_` and the level.
         """
         code = self._user(user)
         data = self.interactions
         ((_, prediction),) = self._predict(code, profile)
-        return pl.DataFrame(
-            {
-                "item": data.item_ids,
-                "seen": self._seen(code)[0],
-                "p_consume": prediction.consume[0],
-                "expected_level": prediction.level[0] @ data.level_values,
-                **{f"p_{level}": prediction.level[0, :, place] for place, level in enumerate(data.levels)},
-            }
-        )
+        consume, level = prediction.consume[0], prediction.level[0]
+        columns = {
+            "item": data.item_ids,
+            "seen": self._seen(code)[0],
+            "p_consume": consume,
+            "expected_level": level @ data.level_values,
+        }
+        if data.n_levels > 1:
+            columns["p_high"] = level[:, high_levels(data.level_values)].sum(axis=1)
+        return pl.DataFrame(columns | {f"p_{name}": level[:, place] for place, name in enumerate(data.levels)})
 
     def recommend(self, users: Ids, k: int = 10, *, profile: ProfileKind = "certified") -> pl.DataFrame:
         """Return the k unseen items that each user is likeliest to consume.
@@ -253,7 +266,7 @@ class Predictions:
         return self._users(cast("Ids", [user]))
 
     def _seen(self, users: Codes) -> npt.NDArray[np.bool_]:
-        cells = CellsByUser.of(self.interactions).batch(users)
+        cells = self._fitted().seen.batch(users)
         seen = np.zeros((len(users), self.interactions.n_items), dtype=bool)
         seen[cells.row, cells.item] = True
         return seen
@@ -284,7 +297,7 @@ class Predictions:
 
     def _predict(self, users: Codes, profile: ProfileKind) -> Iterator[tuple[int, Prediction]]:
         """Predict batch by batch, each with the place of its first user."""
-        split = self.split
+        split, size = self.split, self.architecture
         if profile not in get_args(ProfileKind):
             raise InputError(f'profile is {profile!r}; expected "certified" or "history".')
         seen = (split.profile,) if profile == "certified" else (split.profile, split.scored, split.validation)
@@ -292,6 +305,6 @@ class Predictions:
         batch_users = self._batch_users()
         for first in range(0, len(users), batch_users):
             batch = users[first : first + batch_users]
-            with chosen_threads(len(batch) * split.interactions.n_items, self.options.threads):
+            with chosen_threads(len(batch) * size.n_items * size.n_levels, self.options.threads):
                 prediction = Prediction.of(logits(batch))
             yield first, prediction

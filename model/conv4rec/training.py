@@ -195,7 +195,7 @@ def train(
     Without validation interactions all epochs are run and the last weights are kept.
 
     All random draws of an epoch come from a generator seeded by (seed, epoch): the global generators are not
-    touched, and a training resumed from a checkpoint continues with the same bits.
+    touched, and a training resumed from a checkpoint continues, on the CPU, with the same bits.
 
     Parameters
     ----------

@@ -78,6 +78,19 @@ def test_huge_logits_at_masked_items_leave_loss_and_gradient_finite() -> None:
     assert torch.isfinite(logits.grad).all()
 
 
+def test_users_without_unmasked_items_or_scored_interactions_add_nothing() -> None:
+    logits = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+    mask = torch.tensor([[True] * 4, [False] * 4, [False] * 4])
+    row = torch.tensor([2])
+    joint_loss(logits, row, row, torch.tensor([1]), mask).joint.sum().backward()
+    assert logits.grad is not None
+    assert not logits.grad[:2].any()
+    assert logits.grad[2].sum() == pytest.approx(0.0, abs=1e-15)
+    nobody = torch.zeros(0, dtype=torch.int64)
+    joint_loss(logits, nobody, nobody, nobody, mask).joint.sum().backward()
+    assert torch.isfinite(logits.grad).all()
+
+
 def toy(seed: int = 0, n: int = 120) -> Interactions:
     rng = np.random.default_rng(seed)
     return Interactions(
