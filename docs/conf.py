@@ -1,9 +1,11 @@
-"""Sphinx configuration; the `formula` directive prints a theorem's own symbolic object."""
+"""Sphinx configuration: formulas are MathML, so pages need no network; theorems print their own symbolic object."""
 
 import sympy
 from docutils import nodes
+from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from sphinx.writers.html5 import HTML5Translator
 
 from conv4rec_bounds import THEOREMS
 
@@ -13,11 +15,13 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
 ]
 html_theme = "furo"
 html_title = project
+html_math_renderer = "mathml"
+html_static_path = ["static"]
+html_css_files = ["math.css"]
 myst_enable_extensions = ["amsmath", "dollarmath", "deflist"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
@@ -36,14 +40,12 @@ class FormulaDirective(SphinxDirective):
         """Return one math block for each equation."""
         theorem = next(t for t in THEOREMS if t.number == self.arguments[0])
         formula = theorem.formula
-        lines = [rf"\text{{{theorem.target}}} &\le {sympy.latex(formula.value, symbol_names=NAMES)}"]
-        lines += [
-            f"{sympy.latex(name, symbol_names=NAMES)} &= {sympy.latex(definition, symbol_names=NAMES)}"
+        equations = [rf"\text{{{theorem.target}}} \le {sympy.latex(formula.value, symbol_names=NAMES)}"]
+        equations += [
+            f"{sympy.latex(name, symbol_names=NAMES)} = {sympy.latex(definition, symbol_names=NAMES)}"
             for name, definition in formula.where.items()
         ]
-        body = r" \\ ".join(lines)
-        text = rf"\begin{{aligned}} {body} \end{{aligned}}"
-        return [nodes.math_block(text, text, nowrap=False, number=None)]
+        return [nodes.math_block(text, text, nowrap=False, number=None) for text in equations]
 
 
 NAMES = {
@@ -63,6 +65,27 @@ NAMES = {
 }
 
 
+def mathml(latex: str, display: str) -> str:
+    """Return MathML, refusing LaTeX that the converter would print as it stands."""
+    markup = convert(latex, display=display)
+    if "\\" in markup:
+        raise ValueError(f"the formula {latex!r} uses a command that cannot be converted to MathML")
+    return markup
+
+
+def inline_math(self: HTML5Translator, node: nodes.math) -> None:
+    """Write a formula inside a line."""
+    self.body.append(mathml(node.astext(), "inline"))
+    raise nodes.SkipNode
+
+
+def block_math(self: HTML5Translator, node: nodes.math_block) -> None:
+    """Write a displayed formula."""
+    self.body.append(f'<div class="math">{mathml(node.astext(), "block")}</div>')
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
-    """Register the directive."""
+    """Register the directive and the renderer."""
     app.add_directive("formula", FormulaDirective)
+    app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))

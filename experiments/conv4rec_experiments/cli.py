@@ -93,7 +93,9 @@ def train(
     model = train_run(interactions, out, protocol=protocol.value, resume=resume, options=given)
     counts = ", ".join(f"{count} {part.replace('_', ' ')}" for part, count in model.split.counts().items())
     last = model.history.row(-1, named=True)
-    losses = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in last.items() if name != "epoch" and value)
+    losses = ", ".join(
+        f"{name.replace('_', ' ')} {value:.4f}" for name, value in last.items() if name != "epoch" and value
+    )
     print_lines(
         f"Split by {protocol.value}: {counts}.",
         f"Trained {last['epoch']} epochs; losses of the last, in nats: {losses}.",
@@ -131,13 +133,15 @@ def recommend(
     gems: Annotated[bool, typer.Option("--gems", help="Unlikely finds that would be liked, instead.")] = False,
 ) -> None:
     """Recommend items that the users have not seen."""
+    import polars as pl
+
     from conv4rec_experiments.printing import print_frame
     from conv4rec_experiments.runs import load_run
 
     model, known = load_run(run, users)
-    for name in known:
-        found = model.hidden_gems(name, k) if gems else model.recommend([name], k).drop("user")
-        print_frame(found, f"user {name}")
+    tables = [model.hidden_gems(user, k) for user in known] if gems else model.recommend(known, k).partition_by("user")
+    for user, table in zip(users, tables, strict=True):
+        print_frame(table.select(pl.exclude("user")), f"user {user}")
 
 
 @app.command()
@@ -155,8 +159,8 @@ def study(
     from conv4rec_experiments.demo import convergence_files, summary
     from conv4rec_experiments.printing import print_frame, print_paths
 
-    chosen = {} if sizes is None else {"sizes": whole_numbers(sizes)}
-    table = run(Study(truth, truth_seed, seeds=tuple(range(seeds)), delta=delta, **chosen), out, workers=workers)
+    chosen = Study.sizes if sizes is None else whole_numbers(sizes)
+    table = run(Study(truth, truth_seed, chosen, tuple(range(seeds)), delta), out, workers=workers)
     print_frame(summary(table), "medians over seeds")
     print_paths(convergence_files(table, out))
 
@@ -199,19 +203,21 @@ def main() -> None:
         _fail(error.format_message())
     except typer.Abort:
         _fail("Interrupted; what was finished is kept.", code=130)
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}; check the path and its permissions")
+    except ValueError as error:
         if not _is_the_users(error):
             raise
         _fail(str(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _is_the_users(error: Exception) -> bool:
-    """Say whether an error is one that the packages raise about their input; any other is a defect and is shown whole."""
+def _is_the_users(error: ValueError) -> bool:
+    """Say whether an error is about the input; any other is a defect of the program and is shown whole."""
     from conv4rec.errors import InputError
     from conv4rec_bounds.errors import RefusedError
 
-    return isinstance(error, InputError | RefusedError | OSError)
+    return isinstance(error, InputError | RefusedError)
 
 
 def _fail(sentence: str, code: int = 2) -> None:

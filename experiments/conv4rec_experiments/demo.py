@@ -11,19 +11,20 @@ import numpy as np
 import polars as pl
 
 from conv4rec import Conv4Rec, Interactions, Split, split_from_parts
-from conv4rec_experiments.convergence import Study, run
+from conv4rec_experiments.convergence import TRUTHS, Study, run
 from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.figures.convergence import caption, draw_convergence
 from conv4rec_experiments.files import write_json, write_text
 from conv4rec_experiments.report.page import Figure, Page, render
 from conv4rec_experiments.runs import CERTIFICATES_CAPTION, write_evaluation
-from conv4rec_experiments.truths import Truth, reference_truth
+from conv4rec_experiments.truths import Truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Demo", "Settings", "convergence_files", "draw_split", "run_demo", "summary"]
 
+SHARED = ("channels", "code", "lift_activation", "code_activation")
 TRAINING: Mapping[str, Any] = {
     "level_offset": False,
     "epochs": 400,
@@ -44,25 +45,34 @@ class Settings:
 
     Attributes
     ----------
-    truth
-        What everything is drawn from.
+    truth, truth_seed
+        A name in `conv4rec_experiments.convergence.TRUTHS` and its seed: what everything is drawn from.
     scored, validation, held_out
         Numbers of draws in each part.
     training
         Arguments of `conv4rec.Conv4Rec` beside the sizes and activations, which are the truth's.
-    study
-        The convergence study.
+    sizes, seeds
+        Sample sizes of the convergence study, and the seeds at each.
     delta
-        Failure probability of the report.
+        Failure probability of everything that is reported: one half for the trained model's certificates, the other
+        in equal shares for the certificates of the study.
     """
 
-    truth: Truth = field(default_factory=reference_truth)
+    truth: str = "reference"
+    truth_seed: int = 0
     scored: int = 100_000
     validation: int = 20_000
     held_out: int = 20_000
     training: Mapping[str, Any] = field(default_factory=lambda: TRAINING)
-    study: Study = field(default_factory=lambda: Study(sizes=(1_000, 10_000, 100_000), seeds=(0, 1, 2)))
+    sizes: tuple[int, ...] = (1_000, 10_000, 100_000)
+    seeds: tuple[int, ...] = (0, 1, 2)
     delta: float = 0.05
+
+    @property
+    def study(self) -> Study:
+        """The convergence study."""
+        share = self.delta / 2 / (len(self.sizes) * len(self.seeds))
+        return Study(self.truth, self.truth_seed, self.sizes, self.seeds, share)
 
 
 @dataclass(frozen=True)
@@ -83,29 +93,26 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
         If the settings cannot be used, or the folder holds another study.
     """
     settings = settings or Settings()
-    truth = settings.truth
+    study = settings.study
+    truth = TRUTHS[study.truth](study.truth_seed)
     split = draw_split(truth, settings)
-    model = Conv4Rec(
-        channels=truth.channels,
-        code=truth.code,
-        lift_activation=truth.lift_activation,
-        code_activation=truth.code_activation,
-        **settings.training,
-    ).fit(split.interactions, split, progress=progress)
+    options = {name: getattr(truth, name) for name in SHARED} | dict(settings.training)
+    model = Conv4Rec(**options).fit(split.interactions, split, progress=progress)
     model.save(out / "model")
-    evaluation = evaluate(model, delta=settings.delta, truth=truth)
-    table = run(settings.study, out / "study", progress=progress)
+    evaluation = evaluate(model, delta=settings.delta / 2, truth=truth)
+    table = run(study, out / "study", progress=progress)
     medians = summary(table)
-    paths = write_evaluation(evaluation, out) + convergence_files(table, out)
+    paths = write_evaluation(evaluation, out) + convergence_files(table, out / "study")
     page = Page(
         title="Conv4Rec Certified: a trained model, its certificates, and how fast it finds the truth",
         evaluation=evaluation,
         figures=[
             Figure("Certificates", CERTIFICATES_CAPTION, out / "certificates.png"),
-            Figure("Convergence in total variation", caption(table), out / "convergence.png"),
+            Figure("Convergence in total variation", caption(table), out / "study" / "convergence.png"),
         ],
         facts=_facts(truth, split),
         study=medians.to_dicts(),
+        study_failure=settings.delta / 2,
     )
     return Demo(evaluation, medians, [write_text(out / "report.html", render(page)), *paths])
 
@@ -115,7 +122,9 @@ def draw_split(truth: Truth, settings: Settings) -> Split:
     rng = np.random.default_rng([truth.seed, settings.scored])
     sizes = settings.scored, settings.validation, settings.held_out
     profile = truth.profiles.reshape(truth.users, truth.cells)
-    return split_from_parts(*(_interactions(truth, counts) for counts in (profile, *(truth.sample(size, rng) for size in sizes))))
+    return split_from_parts(
+        *(_interactions(truth, counts) for counts in (profile, *(truth.sample(size, rng) for size in sizes)))
+    )
 
 
 def summary(table: pl.DataFrame) -> pl.DataFrame:
@@ -125,8 +134,9 @@ def summary(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def convergence_files(table: pl.DataFrame, folder: Path) -> list[Path]:
-    """Write the table of a convergence study as JSON and its figure as PDF and PNG; return all its paths."""
+    """Write the table of a convergence study as JSON beside its CSV, and its figure; return the paths of all."""
     return [
+        folder / "convergence.csv",
         write_json(folder / "convergence.json", table.to_dicts()),
         *draw_convergence(table, folder / "convergence"),
     ]

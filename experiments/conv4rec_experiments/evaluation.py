@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,9 +150,10 @@ def _evidence(
     split = model.split
     notes = [split.statement]
     pool = truth is None and not split.interactions.has_repeats
-    protocol = Protocol(
-        profile="fixed", sampling="finite pool" if pool else "independent", training=model.trained_with
+    training: Literal["fixed profile", "redrawn profiles"] = (
+        "redrawn profiles" if model.options.redraw else "fixed profile"
     )
+    protocol = Protocol(profile="fixed", sampling="finite pool" if pool else "independent", training=training)
     scored: Scored | None = Scored(
         size=len(split.scored),
         risk=own["scored"].losses()["joint"],
@@ -190,9 +191,7 @@ def _smoothing(blind: Evidence, validation: LogProbabilities | None, seed: int |
     return best if math.isfinite(promises[best]) else DEFAULT_SMOOTHING
 
 
-def _with_held_out(
-    evidence: Evidence, found: LogProbabilities | None, smoothing: float, seed: int | None
-) -> Evidence:
+def _with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing: float, seed: int | None) -> Evidence:
     """Add a held-out part, and for a finite pool a uniformly random half of it, drawn without a look at the losses."""
     if found is None:
         return evidence
@@ -201,9 +200,7 @@ def _with_held_out(
     if evidence.protocol.sampling == "independent" or pool < 2:
         return evidence
     sample = np.random.default_rng([seed or 0, pool]).permutation(pool)[: pool // 2]
-    return replace(
-        evidence, pool_sample=HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=pool)
-    )
+    return replace(evidence, pool_sample=HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=pool))
 
 
 def _measured(

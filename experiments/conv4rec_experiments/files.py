@@ -32,7 +32,7 @@ def write_text(path: Path, content: str) -> Path:
 
 
 def write_json(path: Path, content: object) -> Path:
-    """Write plain types as indented JSON (see `write_bytes`); NaN and infinities, which JSON lacks, raise ValueError."""
+    """Write plain types as indented JSON (see `write_bytes`); NaN and infinities raise ValueError."""
     return write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 

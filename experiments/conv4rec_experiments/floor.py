@@ -56,7 +56,7 @@ def statistical_floor(truth: Truth) -> Floor:
     >>> from conv4rec_experiments.truths import small_truth
     >>> floor = statistical_floor(small_truth(0))
     >>> floor.rank, round(floor.tv(10_000), 4)
-    (109, 0.0421)
+    (109, 0.0378)
     """
     likelihood = truth.likelihood
     jacobian = likelihood.jacobian(likelihood.pack(truth.weights)).reshape(-1, likelihood.size)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from conv4rec_experiments.report.page import headline, number, upper
+from conv4rec_experiments.formatting import number, upper
+from conv4rec_experiments.report.page import headline, reason
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,7 +55,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
         values = (upper(found["value"]), number(found["measured"]), number(found["trivial"]))
         certificates.add_row(found["theorem"], found["target"], *values, found["status"])
     console.print(certificates)
-    print_lines(*(_reason(found) for found in rows), "", headline(evaluation))
+    print_lines(*(reason(found) for found in rows), "", headline(evaluation))
 
 
 def print_frame(frame: pl.DataFrame, title: str) -> None:
@@ -66,11 +67,6 @@ def print_frame(frame: pl.DataFrame, title: str) -> None:
     for row in frame.iter_rows():
         table.add_row(*(escape(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in row))
     console.print(table)
-
-
-def _reason(row: dict[str, Any]) -> str:
-    start = "" if row["reason"].startswith(row["theorem"]) else f"{row['theorem']}: "
-    return f"{start}{row['reason']}"
 
 
 def _table(title: str, *columns: tuple[str, ...]) -> Table:

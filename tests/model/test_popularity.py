@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars import Series
 
+from conv4rec import popularity
 from conv4rec.errors import InputError
 from conv4rec.interactions import Interactions
 from conv4rec.popularity import ITEM_GRID, LEVEL_GRID, Popularity, Uniform
@@ -56,6 +57,16 @@ def test_fit_takes_the_best_pair_of_the_grid_under_the_mask(splitter: Callable[.
     best = Popularity.fit(split)
     assert losses[best.item_smoothing, best.level_smoothing] == pytest.approx(min(losses.values()), abs=1e-12)
     assert len({round(loss, 12) for loss in losses.values()}) == len(losses)
+
+
+@pytest.mark.parametrize("splitter", [split_by_coin, split_by_interaction])
+def test_smoothing_is_judged_by_the_loss_that_is_reported(splitter: Callable[..., Split]) -> None:
+    split = splitter(skewed(6), seed=2)
+    counts = np.random.default_rng(0).integers(0, 9, (12, 4))
+    judged = popularity._implicit_losses(counts, split.validation, split)
+    for smoothing, loss in zip(ITEM_GRID, judged, strict=True):
+        model = Popularity.of_counts(counts, smoothing, 1.0)
+        assert loss == pytest.approx(model.log_probabilities(split.validation, split).losses()["implicit"], rel=1e-12)
 
 
 def test_fit_never_looks_at_held_out_interactions() -> None:

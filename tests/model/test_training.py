@@ -144,6 +144,35 @@ def test_full_batch_step_follows_the_gradient_of_the_stated_objective() -> None:
         assert moved[clear] == pytest.approx(-0.02 * np.sign(gradient[clear]), rel=1e-2), name
 
 
+def test_batches_weigh_so_that_their_mean_is_the_mean_over_interactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    objectives = []
+    monkeypatch.setattr(training._Trainer, "_step", lambda self, objective: objectives.append(objective.item()))
+    data = tastes()
+    history = train(fresh(data), split_by_coin(data, seed=1), options(epochs=1), progress=False)
+    assert len(objectives) > 3
+    assert np.mean(objectives) == pytest.approx(history[1]["train_joint"], rel=1e-6)
+
+
+@pytest.mark.parametrize("redraw", [False, True])
+def test_every_epoch_visits_every_user_and_draws_anew(redraw: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    batch = Draws.batch
+
+    def spy(self: Draws, users: np.ndarray, rng: np.random.Generator) -> Any:
+        result = batch(self, users, rng)
+        drawn.append((users.tolist(), len(result[0])))
+        return result
+
+    monkeypatch.setattr(Draws, "batch", spy)
+    data = tastes()
+    split = split_by_coin(data, seed=1)
+    train(fresh(data), split, options(epochs=3, batch_users=1000, redraw=redraw), progress=False)
+    assert len(drawn) == 3
+    assert len({tuple(sorted(users)) for users, _ in drawn}) == 1
+    assert len({tuple(users) for users, _ in drawn}) == 3
+    assert len({size for _, size in drawn}) > 1
+
+
 def test_bias_decay_pulls_the_cell_bias_to_its_start() -> None:
     data = tastes()
     split = split_by_coin(data, seed=1)

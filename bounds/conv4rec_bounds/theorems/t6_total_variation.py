@@ -24,7 +24,7 @@ from conv4rec_bounds.covering import (
 )
 from conv4rec_bounds.divergences import TV_FROM_EXPONENT, exponent
 from conv4rec_bounds.evidence import Evidence
-from conv4rec_bounds.geometry import LAYERS
+from conv4rec_bounds.geometry import LAYERS, oscillation_bound
 from conv4rec_bounds.rounding import Formula, add_up, ceil_float, upper_quantities
 from conv4rec_bounds.theorems.base import (
     COVERED_NETWORK,
@@ -46,6 +46,8 @@ raw_exponent = sympy.Symbol("a_0", real=True)
 def total_variation_formula(present: tuple[str, ...]) -> Formula:
     """Return the bound for networks with the given layers; its resolution p/(2N) is where its slope in eps vanishes."""
     cover = cover_definitions(present)
+    # No range of the loss enters, so the bound on the oscillation is not among the definitions.
+    del cover[oscillation_bound]
     definitions = {parameters_total: cover[parameters_total], eps: parameters_total / (2 * N)} | cover
     definitions[complexity_rate] = (complexity_total + radius_price + sympy.log(1 / delta_symbol)) / N
     definitions[raw_exponent] = (empirical_risk - truth_risk) / 2 + 2 * eps + complexity_rate

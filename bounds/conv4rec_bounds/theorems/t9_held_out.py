@@ -3,8 +3,8 @@ r"""T9: the risk of any predictor from held-out interactions that are independen
 With probability at least :math:`1-\delta`, half of it for each of the two inequalities,
 
 .. math::
-    L \le \bar\ell + \min\Bigl\{ (b-a)\sqrt{\tfrac{\log(2/\delta)}{2N}},\;
-    \sqrt{\tfrac{2V\log(4/\delta)}{N}} + \tfrac{7(b-a)\log(4/\delta)}{3(N-1)} \Bigr\} .
+    L \le \bar\ell + \min\left\{ (b-a)\sqrt{\tfrac{\log(2/\delta)}{2N}},\;
+    \sqrt{\tfrac{2V\log(4/\delta)}{N}} + \tfrac{7(b-a)\log(4/\delta)}{3(N-1)} \right\} .
 """
 
 import math

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from conv4rec_experiments.figures.style import SERIES, applied, new_figure, save
+from conv4rec_experiments.formatting import upper
 
 __all__ = ["draw_certificates"]
 
@@ -57,13 +58,21 @@ def draw_certificates(rows: Sequence[Mapping[str, Any]], stem: Path) -> list[Pat
 def _draw(axes: Axes, place: int, row: Mapping[str, Any]) -> None:
     value, trivial, measured = row["value"], row["trivial"], row["measured"]
     color = BOUND if row["status"] == "valid" else VACUOUS
+    axes.plot(trivial, place, marker="|", color=TRIVIAL, markersize=13, markeredgewidth=1.5, linestyle="")
+    axes.plot(value, place, marker="D", color=color, markersize=8, linestyle="")
     if measured is not None:
         axes.plot([measured, value], [place, place], color=color, linewidth=3, alpha=0.45, solid_capstyle="butt")
-        axes.plot(measured, place, marker="o", color=MEASURED, markersize=7, linestyle="")
-    axes.plot(trivial, place, marker="|", color=TRIVIAL, markersize=20, markeredgewidth=1.5, linestyle="")
-    axes.plot(value, place, marker="D", color=color, markersize=7, linestyle="")
+        axes.plot(
+            measured, place, marker="o", color=MEASURED, markersize=6, markeredgecolor="white", linestyle="", zorder=3
+        )
     axes.annotate(
-        f"{value:.3g}", (value, place), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9, color=color
+        upper(value, 3),
+        (value, place),
+        xytext=(0, 9),
+        textcoords="offset points",
+        ha="center",
+        fontsize=9,
+        color="0.35" if color == VACUOUS else color,
     )
 
 

@@ -33,7 +33,7 @@ def draw_convergence(table: pl.DataFrame, stem: Path) -> list[Path]:
     """
     several = table["size"].n_unique() > 1
     with applied():
-        figure = new_figure(6.4, 4.6)
+        figure = new_figure(6.4, 5.2)
         axes = figure.subplots()
         for column, (words, look) in CURVES.items():
             fitted = slope(table, column, _least_size(table)) if several else None
@@ -47,7 +47,8 @@ def draw_convergence(table: pl.DataFrame, stem: Path) -> list[Path]:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.legend(loc="lower left", handlelength=3.4)
+        title = f"slopes from $N$ = {_least_size(table):,} on, with 95 % intervals" if several else None
+        figure.legend(loc="outside lower center", ncols=2, handlelength=3.4, title=title)
         return [*save(figure, stem), write_text(stem.with_name(f"{stem.name}.txt"), caption(table) + "\n")]
 
 
@@ -61,7 +62,7 @@ def _curve(axes: Axes, table: pl.DataFrame, column: str, words: str, look: Serie
         table.group_by("size").agg(pl.col(column).quantile(share, "linear")).sort("size") for share in (0.25, 0.5, 0.75)
     )
     size = middle["size"].to_numpy()
-    label = words if fitted is None else f"{words}: slope {_interval(fitted)}"
+    label = words if fitted is None else f"{words}: {_interval(fitted)}"
     axes.plot(
         size,
         middle[column].to_numpy(),
@@ -70,14 +71,14 @@ def _curve(axes: Axes, table: pl.DataFrame, column: str, words: str, look: Serie
         linestyle=look.linestyle,
         marker=look.marker,
     )
-    axes.fill_between(size, low[column].to_numpy(), high[column].to_numpy(), color=look.color, alpha=0.2, linewidth=0)
+    axes.fill_between(size, low[column].to_numpy(), high[column].to_numpy(), color=look.color, alpha=0.3, linewidth=0)
 
 
 def _interval(fitted: Slope) -> str:
     """Slope with its interval, or alone where nothing varies between seeds."""
     if np.isclose(fitted.low, fitted.high, atol=1e-9):
-        return f"{fitted.value:.3f}"
-    return f"{fitted.value:.3f} [{fitted.low:.3f}, {fitted.high:.3f}]"
+        return f"{fitted.value:.3f}".replace("-", "−")
+    return f"{fitted.value:.3f} [{fitted.low:.3f}, {fitted.high:.3f}]".replace("-", "−")
 
 
 def caption(table: pl.DataFrame) -> str:

@@ -6,20 +6,21 @@ import math
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, Context
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from conv4rec_bounds import Status
+from conv4rec_experiments.formatting import number, upper
 
 if TYPE_CHECKING:
     from conv4rec_bounds import Certificate
     from conv4rec_experiments.evaluation import Evaluation
 
-__all__ = ["Figure", "Page", "confidence", "headline", "number", "render", "upper"]
+__all__ = ["Figure", "Page", "confidence", "headline", "reason", "render"]
 
 # Held-out statements first: they are the ones a reader can compare with the measured loss.
 PREFERRED = ("T6", "T9", "T9-pool", "T1")
@@ -50,6 +51,8 @@ class Page:
         Further lines of a table of names and values, such as sizes.
     study
         Rows of a table of the convergence study, all with the same keys, if one was run.
+    study_failure
+        The failure probability that the certificates of the study have paid together.
     """
 
     title: str
@@ -57,6 +60,7 @@ class Page:
     figures: Sequence[Figure] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     study: Sequence[Mapping[str, Any]] = ()
+    study_failure: float = 0.0
 
 
 def render(page: Page) -> str:
@@ -74,54 +78,46 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "upper": upper}
+    environment.filters |= {"number": number, "upper": upper, "reason": reason}
     evaluation = page.evaluation
+    failure = float(evaluation.report.budget.total) + page.study_failure
     return environment.get_template("page.html.j2").render(
         page=page,
         evaluation=evaluation,
-        headline=headline(evaluation),
+        headline=headline(evaluation, failure),
+        parts=[(part, list(rows)) for part, rows in groupby(evaluation.losses, key=lambda row: row.part)],
         rows=evaluation.certificate_rows(),
-        confidence=confidence(evaluation),
+        confidence=confidence(failure),
+        failure=failure,
         images=[(figure, b64encode(figure.png.read_bytes()).decode()) for figure in page.figures],
         training=f"{evaluation.evidence.protocol.training.removesuffix('s')}s",
         version=version("conv4rec"),
     )
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """Write a number for a table, a dash where there is none; integers in full.
+def confidence(failure: float) -> str:
+    """Write the confidence that goes with a failure probability, in percent.
 
-    >>> number(9.640943), number(597.14726), number(0.00012), number(None), number(12345)
-    ('9.641', '597.1', '0.00012', '–', '12,345')
+    >>> confidence(0.05)
+    '95 %'
     """
-    if value is None:
-        return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}g}"
+    return f"{100 * (1 - failure):.6g} %"
 
 
-def upper(value: float | None, digits: int = 4) -> str:
-    """Write an upper bound, rounded up: what is printed is never below the bound.
-
-    >>> upper(9.640943), upper(597.14126), upper(0.00012), upper(None)
-    ('9.641', '597.2', '0.00012', '–')
-    """
-    if value is None:
-        return "–"
-    return f"{Context(prec=digits, rounding=ROUND_CEILING).create_decimal(value).normalize():f}"
+def reason(row: Mapping[str, Any]) -> str:
+    """Write the reason of a row of certificates, with the theorem in front."""
+    said = str(row["reason"])
+    return said if said.startswith(f"{row['theorem']} ") else f"{row['theorem']}: {said}"
 
 
-def confidence(evaluation: Evaluation) -> str:
-    """Write the confidence that all statements share, 1 - delta, in percent."""
-    return f"{100 * (1 - float(evaluation.report.budget.total)):g} %"
-
-
-def headline(evaluation: Evaluation) -> str:
-    """Say in plain words what the best certificate promises."""
+def headline(evaluation: Evaluation, failure: float | None = None) -> str:
+    """Say in plain words what the best certificates promise; the failure probability is that of the report."""
+    failure = float(evaluation.report.budget.total) if failure is None else failure
     valid = {c.theorem: c for c in evaluation.report if c.status is Status.VALID}
     sentences = [_plain(valid[theorem], evaluation) for theorem in PREFERRED if theorem in valid]
     if not sentences:
         return "No certificate says more about this model than what holds for any model."
-    return f"With confidence {confidence(evaluation)}: " + "; and ".join(sentences[:2]) + "."
+    return f"With confidence {confidence(failure)}: {'; and '.join(sentences[:2])}."
 
 
 def _plain(certificate: Certificate, evaluation: Evaluation) -> str:
@@ -142,4 +138,3 @@ def _plain(certificate: Certificate, evaluation: Evaluation) -> str:
         f"{whose} is at most {upper(value)} nats, as if it chose blindly among {upper(math.exp(value), 3)} of the "
         f"{evaluation.evidence.cells:,} possible pairs of item and level"
     )
-
