@@ -65,14 +65,15 @@ class Certificate:
         return cls(theorem, title, target, Status.REFUSED, reason)
 
     @classmethod
-    def judged(cls, *, value: float, trivial: float, **parts: Any) -> "Certificate":
-        """Return a valid or a vacuous certificate, by comparison with the trivial value."""
+    def judged(cls, *, value: float, trivial: float, margin: float = 0.0, **parts: Any) -> "Certificate":
+        """Return a valid certificate if it is below the trivial value by more than the margin, else a vacuous one."""
         if math.isnan(value):
             raise ValueError("a certificate's value is NaN")
-        if value < trivial:
+        if value < trivial - margin:
             reason = f"The bound {value:.6g} lies below the trivial value {trivial:.6g}."
             return cls(status=Status.VALID, reason=reason, value=value, trivial=trivial, **parts)
-        reason = f"The bound {value:.6g} is true but no better than the trivial value {trivial:.6g}."
+        distance = f"within {margin:g} of" if margin else "no better than"
+        reason = f"The bound {value:.6g} is true but {distance} the trivial value {trivial:.6g}."
         return cls(status=Status.VACUOUS, reason=reason, value=value, trivial=trivial, **parts)
 
     def row(self) -> dict[str, str | float | None]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.geometry import Network
-from conv4rec_bounds.loss import SmoothedLosses, smoothed_losses
+from conv4rec_bounds.loss import SmoothedLosses, check_cells, smoothed_losses
 
 __all__ = ["Evidence", "HeldOut", "Protocol", "Scored"]
 
@@ -50,7 +50,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Scored:
-    """The scored part: its size N, the model's mean loss on it and, on known truths, the truth's own (nats).
+    """The scored part: its size N and mean losses on it, in nats: the model's, a known truth's, the uniform law's.
 
     Measured risks are taken as the exact numbers given; what is computed from them is rounded outward.
 
@@ -61,12 +61,13 @@ class Scored:
     size: int
     risk: float
     truth_risk: float | None = None
+    uniform_risk: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse empty parts and impossible risks."""
         if self.size < 1:
             raise RefusedError(f"the scored part holds {self.size} interactions; expected at least 1")
-        for name, risk in (("risk", self.risk), ("truth_risk", self.truth_risk)):
+        for name, risk in (("risk", self.risk), ("truth_risk", self.truth_risk), ("uniform_risk", self.uniform_risk)):
             if risk is not None and not (math.isfinite(risk) and risk >= 0):
                 raise RefusedError(f"the scored {name} is {risk}; expected a finite mean loss of at least 0 nats")
 
@@ -84,7 +85,8 @@ class HeldOut:
     untouched
         False if training, early stopping or tuning has seen them: every held-out theorem then refuses.
     pool
-        For the finite-pool reading: the size of the pool of which these are a uniformly random subset.
+        For the finite-pool reading: the number of unmasked cells of every interaction of the pool of which these are
+        a uniformly random subset.
 
     >>> HeldOut(np.log([0.5, 0.25]), np.array([4, 4]), smoothing=0.5).losses.high
     2.079441541679836
@@ -94,16 +96,21 @@ class HeldOut:
     cells: NDArray[np.int64]
     smoothing: float = 0.01
     untouched: bool = True
-    pool: int | None = None
+    pool: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         """Refuse bad arrays at once, not when a theorem is asked."""
-        if self.pool is not None and self.pool < self.size:
-            raise RefusedError(
-                f"a sample of {self.size} interactions was said to come from a pool of {self.pool}; "
-                "expected the pool to be at least as large"
-            )
         _ = self.losses
+        if self.pool is None:
+            return
+        check_cells(self.pool)
+        pool, sample = (np.unique(cells, return_counts=True) for cells in (self.pool, self.cells))
+        in_pool = dict(zip(*pool, strict=True))
+        if any(in_pool.get(cells, 0) < count for cells, count in zip(*sample, strict=True)):
+            raise RefusedError(
+                f"a sample of {self.size} interactions cannot come from the pool of {self.pool.size} that was given: "
+                "the pool has too few interactions with as many cells; pass the cells of every interaction of the pool"
+            )
 
     @property
     def size(self) -> int:
@@ -150,5 +157,5 @@ class Evidence:
         for part in (self.held_out, self.pool_sample):
             if part is not None and int(part.cells.max()) > self.cells:
                 raise RefusedError(
-                    f"a held-out interaction has {int(part.cells.max())} cells, but at most {self.cells} were announced"
+                    f"a held-out interaction has {int(part.cells.max())} cells, but at most {self.cells} were given"
                 )

@@ -124,7 +124,8 @@ class Network:
     weights
         ``lift`` (level, channel), ``encode`` and ``decode`` (channel or 1, item, code), ``project``
         (channel, level), ``cell_bias`` (item, level), and optionally ``code_bias`` (channel, code), ``offset``
-        (channel, code, level) and hidden layers on the code (``hidden.*``). float32 arrays are taken as the exact numbers they store.
+        (channel, code, level) and hidden layers on the code (``hidden.*``). float32
+        arrays are taken as the exact numbers they store.
     lift_activation, code_activation
         ``"identity"``, ``"tanh"`` or ``"relu"``.
 

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.rounding import Formula
 
-__all__ = ["LOSS_RANGE", "SmoothedLosses", "cross_entropy", "oscillation", "smoothed_losses"]
+__all__ = [
+    "LOSS_RANGE",
+    "SmoothedLosses",
+    "cross_entropy",
+    "oscillation",
+    "smoothed_losses",
+    "smoothed_range",
+    "uniform_risk",
+]
 
 Array = NDArray[np.float64]
 
@@ -97,25 +105,50 @@ def smoothed_losses(log_probabilities: Array, cells: NDArray[np.int64], smoothin
     >>> smoothed_losses(np.log([0.5, 0.25]), np.array([4, 4]), 0.5).losses.round(6)
     array([0.980829, 1.386294])
     """
+    log_probabilities = np.asarray(log_probabilities, dtype=np.float64)
     _check_log_probabilities(log_probabilities, cells)
-    if not 0 < smoothing < 1:
-        raise RefusedError(f"smoothing is {smoothing}; expected strictly between 0 and 1; take a value such as 0.01")
+    check_cells(cells)
+    low, high = smoothed_range(int(cells.min()), int(cells.max()), smoothing)
     losses: Array = -np.log((1 - smoothing) * np.exp(log_probabilities) + smoothing / cells)
-    fewest, most = int(cells.min()), int(cells.max())
     # exp, log and the four roundings between them stay within 32 units of the argument's and the result's size.
     error = 32 * 2.0**-53 * (1 + float(np.abs(losses).max()))
     return SmoothedLosses(
         losses=losses,
-        low=SMOOTHED_LOW.lower(alpha=smoothing, q_min=fewest),
-        high=SMOOTHED_HIGH.upper(alpha=smoothing, q_max=most),
+        low=low,
+        high=high,
         error=error,
     )
+
+
+def smoothed_range(fewest: int, most: int, smoothing: float) -> tuple[float, float]:
+    r"""Return an interval that holds the smoothed loss of every user with ``fewest`` to ``most`` unmasked cells.
+
+    >>> [round(end, 6) for end in smoothed_range(2, 4, 0.5)]
+    [0.287682, 2.079442]
+    """
+    if not 0 < smoothing < 1:
+        raise RefusedError(f"smoothing is {smoothing}; expected strictly between 0 and 1; take a value such as 0.01")
+    # Among subnormal numbers alpha/q would lose the relative accuracy on which the stated error rests.
+    if smoothing / most < 2.0**-1000:
+        raise RefusedError(f"smoothing is {smoothing}, too close to 0 for {most} cells; take a value such as 0.01")
+    return SMOOTHED_LOW.lower(alpha=smoothing, q_min=fewest), SMOOTHED_HIGH.upper(alpha=smoothing, q_max=most)
+
+
+def check_cells(cells: NDArray[np.int64]) -> None:
+    """Refuse counts of cells that are empty, no integers, or below one."""
+    if cells.ndim != 1 or cells.size == 0 or cells.dtype.kind not in "iu":
+        raise RefusedError(
+            f"cell counts have shape {cells.shape} and type {cells.dtype}; expected one integer for each interaction"
+        )
+    if (cells < 1).any():
+        where = int(np.flatnonzero(cells < 1)[0])
+        raise RefusedError(f"interaction {where} has {cells[where]} cells; expected at least 1")
 
 
 def _check_log_probabilities(log_probabilities: Array, cells: NDArray[np.int64]) -> None:
     if log_probabilities.ndim != 1 or log_probabilities.size == 0:
         raise RefusedError(
-            f"log-probabilities have shape {log_probabilities.shape}; expected one number for each of at least one interaction"
+            f"log-probabilities have shape {log_probabilities.shape}; expected one for each of at least one interaction"
         )
     if cells.shape != log_probabilities.shape:
         raise RefusedError(
@@ -130,15 +163,12 @@ def _check_log_probabilities(log_probabilities: Array, cells: NDArray[np.int64])
             f"log-probability {where} is {log_probabilities[where]:g}; expected at most 0; "
             "pass logarithms of probabilities, not losses or densities"
         )
-    if (cells < 1).any():
-        where = int(np.flatnonzero(cells < 1)[0])
-        raise RefusedError(f"interaction {where} has {cells[where]} cells; expected at least 1")
 
 
-def uniform_loss(cells: int) -> float:
-    """Return the loss of the uniform law over ``cells`` cells, the trivial value of every risk certificate, in nats.
+def uniform_risk(cells: NDArray[np.int64]) -> float:
+    """Return the mean loss of the uniform law, the mean of log q_t: the trivial value of a risk, in nats.
 
-    >>> round(uniform_loss(90), 6)
+    >>> round(uniform_risk(np.array([90, 90])), 6)
     4.49981
     """
-    return math.log(cells)
+    return math.fsum(np.log(cells)) / cells.size

@@ -68,6 +68,8 @@ def ceil_float(ball: arb) -> float:
         candidate = float(end)
         while not arb(candidate) >= end:
             candidate = math.nextafter(candidate, math.inf)
+    if math.isinf(candidate):
+        raise RefusedError("a bound exceeds the largest float; expected weights and losses of moderate size")
     return candidate
 
 

@@ -9,6 +9,8 @@ import typer
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     help="Train Conv4Rec on interactions, certify it, and study how fast it finds a known law.",
     rich_markup_mode=None,
@@ -65,7 +67,7 @@ def train(
 ) -> None:
     """Split interactions, train a model on them, and keep both in a folder."""
     from conv4rec import read
-    from conv4rec_experiments.printing import print_lines
+    from conv4rec_experiments.printing import print_lines, print_training
     from conv4rec_experiments.runs import train_run
 
     options = {
@@ -91,16 +93,8 @@ def train(
     print_lines(f"{data}: {interactions.summary}.")
     given = {name: value for name, value in options.items() if value is not None}
     model = train_run(interactions, out, protocol=protocol.value, resume=resume, options=given)
-    counts = ", ".join(f"{count} {part.replace('_', ' ')}" for part, count in model.split.counts().items())
-    last = model.history.row(-1, named=True)
-    losses = ", ".join(
-        f"{name.replace('_', ' ')} {value:.4f}" for name, value in last.items() if name != "epoch" and value
-    )
-    print_lines(
-        f"Split by {protocol.value}: {counts}.",
-        f"Trained {last['epoch']} epochs; losses of the last, in nats: {losses}.",
-        f"The model is in {out}; certify it with: conv4rec certify {out}",
-    )
+    print_training(model)
+    print_lines(f"The model is in {out}; certify it with: conv4rec certify {out}")
 
 
 @app.command()
@@ -201,15 +195,15 @@ def main() -> None:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
         _fail(error.format_message())
-    except typer.Abort:
-        _fail("Interrupted; what was finished is kept.", code=130)
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}; check the path and its permissions")
     except ValueError as error:
         if not _is_the_users(error):
             raise
         _fail(str(error))
-    sys.exit(code if isinstance(code, int) else 0)
+    if code == INTERRUPTED:
+        _fail("interrupted; what was finished is kept", INTERRUPTED)
+    sys.exit(code or 0)
 
 
 def _is_the_users(error: ValueError) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from conv4rec import Conv4Rec, Interactions, Split, split_from_parts
+from conv4rec_experiments import fitting
 from conv4rec_experiments.convergence import TRUTHS, Study, run
 from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.figures.convergence import caption, draw_convergence
@@ -51,8 +52,8 @@ class Settings:
         Numbers of draws in each part.
     training
         Arguments of `conv4rec.Conv4Rec` beside the sizes and activations, which are the truth's.
-    sizes, seeds
-        Sample sizes of the convergence study, and the seeds at each.
+    sizes, seeds, fits
+        Sample sizes of the convergence study, the seeds at each, and how hard its fits try.
     delta
         Failure probability of everything that is reported: one half for the trained model's certificates, the other
         in equal shares for the certificates of the study.
@@ -66,13 +67,14 @@ class Settings:
     training: Mapping[str, Any] = field(default_factory=lambda: TRAINING)
     sizes: tuple[int, ...] = (1_000, 10_000, 100_000)
     seeds: tuple[int, ...] = (0, 1, 2)
+    fits: fitting.Settings = field(default_factory=fitting.Settings)
     delta: float = 0.05
 
     @property
     def study(self) -> Study:
         """The convergence study."""
         share = self.delta / 2 / (len(self.sizes) * len(self.seeds))
-        return Study(self.truth, self.truth_seed, self.sizes, self.seeds, share)
+        return Study(self.truth, self.truth_seed, self.sizes, self.seeds, share, self.fits)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from conv4rec.loss import LogProbabilities
 from conv4rec.popularity import Popularity, Uniform
 from conv4rec_bounds import Evidence, HeldOut, Network, Protocol, Report, Scored, certify
-from conv4rec_bounds.loss import smoothed_losses
+from conv4rec_bounds.loss import smoothed_losses, uniform_risk
 from conv4rec_experiments.truths import user_mix
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ def _evidence(
         size=len(split.scored),
         risk=own["scored"].losses()["joint"],
         truth_risk=None if truth is None else truth.empirical_risk(_counts(split.scored)),
+        uniform_risk=uniform_risk(own["scored"].cells),
     )
     if pool and split.protocol not in ("coin", "interaction"):
         scored = None
@@ -200,7 +201,7 @@ def _with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing
     if evidence.protocol.sampling == "independent" or pool < 2:
         return evidence
     sample = np.random.default_rng([seed or 0, pool]).permutation(pool)[: pool // 2]
-    return replace(evidence, pool_sample=HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=pool))
+    return replace(evidence, pool_sample=HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=found.cells))
 
 
 def _measured(
@@ -226,13 +227,21 @@ def _measured(
     elif held_out is not None:
         mean = float(smoothed_losses(held_out.joint, held_out.cells, smoothing).losses.mean())
         if evidence.protocol.sampling == "finite pool":
-            everything = np.concatenate([found.joint for found in own.values()])
-            measured["T1"] = Measured(-float(everything.mean()), "mean loss over the pool outside the profiles")
+            measured["T1"] = Measured(_pool_risk(model, own), "mean loss over the scored users' own pools")
             measured["T9-pool"] = Measured(mean, "mean loss over the whole held-out pool")
         else:
             measured["T1"] = Measured(held_out.losses()["joint"], "mean loss over the held-out part, an estimate")
             measured["T9"] = Measured(mean, "mean loss over the held-out part, an estimate")
     return measured
+
+
+def _pool_risk(model: Conv4Rec, own: Mapping[str, LogProbabilities]) -> float:
+    """Return the mean over scored interactions of the mean loss of the user's pool: what T1 bounds for a pool."""
+    parts = [getattr(model.split, name) for name in own]
+    users, joint = np.concatenate([part.user for part in parts]), np.concatenate([own[name].joint for name in own])
+    sizes, sums = np.bincount(users), np.bincount(users, weights=-joint)
+    scored = model.split.scored.user
+    return float((sums[scored] / sizes[scored]).mean())
 
 
 def _counts(part: Interactions) -> NDArray[np.int64]:

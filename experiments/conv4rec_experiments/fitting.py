@@ -19,7 +19,7 @@ from conv4rec.errors import InputError
 from conv4rec_experiments.descent import Descent
 from conv4rec_experiments.likelihood import Likelihood
 
-__all__ = ["Fit", "Settings", "State", "fit", "fit_many"]
+__all__ = ["Fit", "Settings", "State", "fit", "fit_many", "one_thread"]
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -143,7 +143,7 @@ def fit_many(
         raise InputError("A count table is empty; a fit needs at least one interaction; leave that table out.")
     step = max(1, MEMBERS_AT_ONCE // settings.starts)
     fits: list[Fit] = []
-    with _one_thread(), torch.no_grad():
+    with one_thread(), torch.no_grad():
         for begin in range(0, len(seeds), step):
             part = slice(begin, begin + step)
             fits += _fit_group(likelihood, counts[part], truth_losses[part], seeds[part], settings)
@@ -151,7 +151,7 @@ def fit_many(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Use one thread: the matrices are small, and sums then always run in the same order."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

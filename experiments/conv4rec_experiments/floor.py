@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from conv4rec_experiments.fitting import one_thread
 from conv4rec_experiments.truths import Counts, Truth
 
 __all__ = ["Floor", "histogram_floor", "histogram_law", "statistical_floor"]
@@ -61,7 +63,9 @@ def statistical_floor(truth: Truth) -> Floor:
     likelihood = truth.likelihood
     jacobian = likelihood.jacobian(likelihood.pack(truth.weights)).reshape(-1, likelihood.size)
     root = np.sqrt(truth.pi[:, None] * truth.law).reshape(-1)
-    left, singular, _ = np.linalg.svd(root[:, None] * jacobian, full_matrices=False)
+    with one_thread():
+        factors = torch.linalg.svd(torch.from_numpy(root[:, None] * jacobian), full_matrices=False)
+    left, singular = factors.U.numpy(), factors.S.numpy()
     rank = int((singular > singular[0] * max(jacobian.shape) * np.finfo(np.float64).eps).sum())
     leverage = np.sqrt((left[:, :rank] ** 2).sum(axis=1))
     return Floor(constant=float(root @ leverage / np.sqrt(2 * np.pi)), rank=rank)

@@ -19,8 +19,8 @@ def number(value: float | None, digits: int = 4) -> str:
 def upper(value: float | None, digits: int = 4) -> str:
     """Write an upper bound, rounded up: what is printed is never below the bound.
 
-    >>> upper(9.640943), upper(597.14126), upper(0.00012), upper(15371.2), upper(None)
-    ('9.641', '597.2', '0.00012', '15,380', '–')
+    >>> upper(9.640943), upper(597.14126), upper(0.125), upper(15371.2), upper(None)
+    ('9.641', '597.2', '0.125', '15,380', '–')
     """
     if value is None:
         return "–"

@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from conv4rec.errors import InputError
+
 __all__ = ["Expansion", "Likelihood"]
 
 Array = NDArray[np.float64]
@@ -70,13 +72,18 @@ class Likelihood:
     lift_activation, code_activation
         ``"identity"`` or ``"tanh"``.
 
+    Raises
+    ------
+    InputError
+        If the profiles are not a table of zeros and ones, or an activation has another name.
+
     Examples
     --------
     >>> import numpy as np
     >>> likelihood = Likelihood(np.ones((1, 2, 1)), channels=1, code=1)
     >>> likelihood.size
-    8
-    >>> likelihood.log_law(np.zeros(8)).round(4).tolist()
+    9
+    >>> likelihood.log_law(np.zeros(9)).round(4).tolist()
     [[-0.6931, -0.6931]]
     """
 
@@ -88,7 +95,15 @@ class Likelihood:
         lift_activation: str = "identity",
         code_activation: str = "tanh",
     ) -> None:
-        table = torch.as_tensor(np.asarray(profiles, dtype=np.float64))
+        values = np.asarray(profiles, dtype=np.float64)
+        if values.ndim != 3 or values.size == 0 or not np.isin(values, (0, 1)).all():
+            raise InputError(
+                f"Profiles of shape {values.shape} were given; expected zeros and ones of shape (user, item, level)."
+            )
+        for activation in (lift_activation, code_activation):
+            if activation not in ACTIVATIONS:
+                raise InputError(f"The activation is {activation!r}; expected one of {', '.join(ACTIVATIONS)}.")
+        table = torch.as_tensor(values)
         norm = torch.linalg.vector_norm(table, dim=(1, 2), keepdim=True)
         self.inputs = table / torch.where(norm > 0, norm, 1.0)
         self.users, self.items, self.levels = table.shape

@@ -16,9 +16,10 @@ from conv4rec_experiments.report.page import headline, reason
 if TYPE_CHECKING:
     import polars as pl
 
+    from conv4rec import Conv4Rec
     from conv4rec_experiments.evaluation import Evaluation
 
-__all__ = ["print_evaluation", "print_frame", "print_lines", "print_paths"]
+__all__ = ["print_evaluation", "print_frame", "print_lines", "print_paths", "print_training"]
 
 console = Console(soft_wrap=False, highlight=False)
 
@@ -34,6 +35,19 @@ def print_paths(paths: Iterable[Path]) -> None:
     console.print("written:")
     for path in paths:
         console.print(f"  {escape(str(path))}", soft_wrap=True)
+
+
+def print_training(model: Conv4Rec) -> None:
+    """Print how the data was split, how long the training was, and the losses of the epoch whose weights are kept."""
+    split, history = model.split, model.history.to_dicts()
+    counts = ", ".join(f"{count} {part.replace('_', ' ')}" for part, count in split.counts().items())
+    # Training keeps the first epoch of the least validation loss, or the last where there is no validation part.
+    kept = min(history, key=lambda row: row["validation_joint"]) if len(split.validation) else history[-1]
+    losses = ", ".join(f"{name.replace('_', ' ')} {kept[name]:.4f}" for name in kept if "_" in name and kept[name])
+    print_lines(
+        f"Split by {split.protocol}: {counts}.",
+        f"Trained {len(history) - 1} epochs and kept epoch {kept['epoch']}; its mean losses in nats: {losses}.",
+    )
 
 
 def print_evaluation(evaluation: Evaluation) -> None:

@@ -111,7 +111,11 @@ def load_run(run: Path, users: Sequence[str]) -> tuple[Conv4Rec, list[int] | lis
 
 
 def _integer(text: str, example: int) -> int:
+    refusal = InputError(f"user {text!r} is not in the data, whose users are integers such as {example}.")
     try:
-        return int(text)
+        value = int(text)
     except ValueError as error:
-        raise InputError(f"user {text!r} is not in the data, whose users are integers such as {example}.") from error
+        raise refusal from error
+    if abs(value) >= 2**64:
+        raise refusal
+    return value

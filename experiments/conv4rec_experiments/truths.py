@@ -179,7 +179,7 @@ def reference_truth(
     Examples
     --------
     >>> truth = reference_truth(0)
-    >>> round(truth.entropy / np.log(truth.cells), 6)
+    >>> round(truth.entropy / log(truth.cells), 6)
     0.82
     """
     if not 1 <= profile_items <= items:

@@ -51,7 +51,7 @@ def evidence(size: int = 10_000) -> Evidence:
         network=network(),
         scored=Scored(size, risk=2.0, truth_risk=2.001),
         held_out=held_out(size),
-        pool_sample=held_out(size, pool=2 * size),
+        pool_sample=held_out(size, pool=np.full(2 * size, 18)),
     )
 
 
@@ -229,8 +229,8 @@ BROKEN = [
     ("T9", replace(FULL, protocol=Protocol(sampling="finite pool")), "use T9-pool"),
     ("T9-pool", replace(FULL, pool_sample=None), "no random subset"),
     ("T9-pool", replace(FULL, pool_sample=held_out(100)), "no random subset"),
-    ("T9-pool", replace(FULL, pool_sample=held_out(100, pool=100)), "whole pool"),
-    ("T9-pool", replace(FULL, pool_sample=held_out(100, pool=200, untouched=False)), "has seen"),
+    ("T9-pool", replace(FULL, pool_sample=held_out(100, pool=np.full(100, 18))), "whole pool"),
+    ("T9-pool", replace(FULL, pool_sample=held_out(100, pool=np.full(200, 18), untouched=False)), "has seen"),
 ]
 HIDDEN = Network({**network().weights, "hidden.0.weight": np.ones((4, 4))}, "identity", "tanh")
 BROKEN += [(number, replace(FULL, network=HIDDEN), "hidden layers") for number in ("T1", "T6")]
@@ -312,7 +312,11 @@ def test_a_report_with_fewer_theorems_is_tighter() -> None:
         (lambda: Scored(10, math.nan), "finite"),
         (lambda: Scored(10, -0.1), "at least 0"),
         (lambda: Scored(10, 1.0, truth_risk=math.inf), "truth_risk"),
-        (lambda: held_out(100, pool=99), "at least as large"),
+        (lambda: held_out(100, pool=np.full(99, 18)), "too few"),
+        (lambda: held_out(100, pool=np.full(200, 17)), "too few"),
+        (lambda: held_out(100, pool=np.zeros(0, dtype=np.int64)), "one integer"),
+        (lambda: Scored(10, 1.0, uniform_risk=math.nan), "uniform_risk"),
+        (lambda: held_out(10, smoothing=1e-320), "too close to 0"),
         (lambda: Protocol(profile="guessed"), "guessed"),
     ],
 )
@@ -327,3 +331,40 @@ def test_one_item_one_level_is_certain() -> None:
     assert report["T1"].terms["deviation"] >= 0
     assert report["T1"].trivial == 0
     assert report["T1"].status is Status.VACUOUS
+
+
+def test_float32_log_probabilities_are_the_numbers_they_store() -> None:
+    stored = np.log(np.random.default_rng(0).uniform(0.01, 0.9, size=50)).astype(np.float32)
+    cells = np.full(50, 9)
+    narrow, wide = (HeldOut(lp, cells).losses for lp in (stored, stored.astype(np.float64)))
+    np.testing.assert_array_equal(narrow.losses, wide.losses)
+    assert narrow.error == wide.error
+
+
+def test_the_range_of_a_pool_holds_for_interactions_that_were_not_drawn() -> None:
+    """Users differ in their cells: the sample alone would give too small a range, and certificates that miss."""
+    few = HeldOut(np.zeros(5), np.ones(5, dtype=np.int64), pool=np.array([1] * 9 + [10**6]))
+    evidence = Evidence(cells=10**6, protocol=Protocol(sampling="finite pool"), pool_sample=few)
+    certificate = evaluate(certify_theorem("T9-pool"), evidence)
+    assert certificate.quantities["M"] >= math.log(10**6 / 0.01)
+    assert certificate.trivial == pytest.approx(math.log(10**6) / 10)
+
+
+def test_a_total_variation_near_one_is_called_vacuous() -> None:
+    certificate = evaluate(certify_theorem("T6"), evidence(100))
+    assert certificate.status is Status.VACUOUS
+    assert "within 0.01 of the trivial value 1" in certificate.reason
+
+
+@pytest.mark.parametrize("scale", [1e80, 1e160, 1e300])
+def test_weights_out_of_all_proportion_are_refused_with_a_sentence(scale: float) -> None:
+    weights = {name: np.full_like(array, scale) for name, array in network().weights.items()}
+    huge = replace(FULL, network=Network(weights, "relu", "relu"))
+    with pytest.raises(RefusedError, match="expected weights"):
+        certify(huge)
+
+
+def test_one_cell_with_large_weights_has_no_deviation_from_the_range() -> None:
+    weights = {name: 1e3 * array for name, array in network(item=1, level=1, channel=1, code=1).weights.items()}
+    one = Evidence(1, Protocol(), Network(weights, "relu", "relu"), Scored(10, 0.0, truth_risk=0.0))
+    assert certify(one)["T1"].quantities["M"] <= 1e-60

@@ -28,7 +28,7 @@ def study(sizes: tuple[int, ...], seeds: int = 4) -> pl.DataFrame:
     frame["floor"] = 7 * size**-0.5
     frame["delta"] = np.full(size.size, 0.05)
     texts = {"truth": ["reference"] * size.size, "state": ["accepted"] * size.size}
-    return pl.DataFrame(frame | texts).select(COLUMNS).cast(dict(COLUMNS))
+    return pl.DataFrame(frame | texts).select(list(COLUMNS)).cast(dict(COLUMNS))
 
 
 @pytest.fixture
@@ -80,10 +80,13 @@ def test_looks_differ_in_grey() -> None:
 
 
 def test_the_caption_says_what_was_measured_and_over_which_sizes() -> None:
-    words = caption(study((1_000, 10_000, 100_000)))
+    table = study((1_000, 10_000, 100_000))
+    words = caption(table)
     for part in ("reference, seed 1", "4 seeds", "12 of 12 fits accepted", "N = 10,000 on", "at least 0.95"):
         assert part in words
-    assert "1.00 at 10,000" in words
+    at_ten_thousand = table.filter(pl.col("size") == 10_000)
+    ratio = (at_ten_thousand["tv"] / at_ten_thousand["floor"]).to_numpy()
+    assert f"{np.median(ratio):.2f} at 10,000" in words
     assert "N = 100 on" in caption(study((100, 1_000)))
 
 
@@ -100,11 +103,15 @@ def test_same_table_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_style_leaves_no_trace(tmp_path: Path) -> None:
-    before = mpl.rcParams.copy()
+    def parameters() -> dict[str, object]:
+        # Reading the backend would make matplotlib choose one.
+        return {name: mpl.rcParams[name] for name in mpl.rcParams if name != "backend"}
+
+    before = parameters()
     with applied():
         figure = new_figure(2, 1)
         figure.subplots().plot([1, 2])
         assert mpl.rcParams["axes.grid"]
         save(figure, tmp_path / "a.b")
-    assert mpl.rcParams == before
+    assert parameters() == before
     assert {path.name for path in tmp_path.iterdir()} == {"a.b.pdf", "a.b.png"}

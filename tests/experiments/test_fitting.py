@@ -185,5 +185,9 @@ def test_what_cannot_be_fitted_is_refused_in_words() -> None:
         fit_many(LIKELIHOOD, counts[None], [], [0])
     with pytest.raises(InputError, match="empty"):
         fit(LIKELIHOOD, np.zeros_like(counts), 1.0, 0)
+    with pytest.raises(InputError, match="zeros and ones"):
+        Likelihood(np.full((1, 2, 1), np.nan), 1, 1)
+    with pytest.raises(InputError, match="relu"):
+        Likelihood(np.ones((1, 2, 1)), 1, 1, code_activation="relu")
     with pytest.raises(InputError, match="kept"):
         Settings(starts=2, kept=3)

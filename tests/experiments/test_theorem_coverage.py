@@ -14,6 +14,7 @@ import pytest
 from conv4rec_bounds import THEOREMS, Budget, Evidence, HeldOut, Network, Protocol, Scored
 from conv4rec_bounds.divergences import total_variation
 from conv4rec_experiments.coverage import Replicates, coverage, fits, shrunk
+from conv4rec_experiments.fitting import State
 from conv4rec_experiments.truths import small_truth, user_mix
 
 DELTA = 0.05
@@ -77,11 +78,32 @@ def t9_pool_replicates() -> Iterator[tuple[float, float]]:
     target = float(pool.losses.losses.mean())
     for _ in range(REPLICATES):
         chosen = rng.choice(200, size=60, replace=False)
-        part = HeldOut(pool.log_probabilities[chosen], pool.cells[chosen], pool=200)
+        part = HeldOut(pool.log_probabilities[chosen], pool.cells[chosen], pool=np.full(200, cells))
         yield (
             value("T9-pool", Evidence(cells=cells, protocol=Protocol(sampling="finite pool"), pool_sample=part)),
             target,
         )
+
+
+def unequal_pool_replicates() -> Iterator[tuple[float, float]]:
+    """Users whose masks leave them very different numbers of cells: most samples see none of the large ones."""
+    rng = np.random.default_rng(9)
+    cells = np.array([1] * 900 + [10**6] * 100)
+    with np.errstate(divide="ignore"):
+        pool = HeldOut(np.log((cells == 1).astype(float)), cells, smoothing=0.5)
+    target = float(pool.losses.losses.mean())
+    for _ in range(REPLICATES):
+        chosen = rng.choice(1000, size=20, replace=False)
+        part = HeldOut(pool.log_probabilities[chosen], cells[chosen], smoothing=0.5, pool=cells)
+        protocol = Protocol(sampling="finite pool")
+        yield value("T9-pool", Evidence(cells=10**6, protocol=protocol, pool_sample=part)), target
+
+
+def test_the_pool_bound_holds_when_users_have_unequal_cells() -> None:
+    bounds, targets = np.array(list(unequal_pool_replicates())).T
+    found = coverage(bounds, targets, DELTA)
+    assert found.holds
+    assert not coverage(shrunk(bounds, 1.1 * found.tightness[1]), targets, DELTA).holds
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +128,11 @@ def test_a_shrunk_bound_fails(measured: dict[str, Measured], number: str) -> Non
     rows = measured[number]
     tightness = coverage(rows.bounds, rows.targets, DELTA).tightness[1]
     assert not coverage(shrunk(rows.bounds, 1.1 * max(tightness, 1.0)), rows.targets, DELTA).holds
+
+
+def test_blind_fits_reach_at_least_the_truths_own_likelihood(blind_fits: Replicates) -> None:
+    assert sum(fit.state is State.ACCEPTED for fit in blind_fits.fits) >= 0.99 * REPLICATES
+    assert max(fit.gap for fit in blind_fits.fits) <= 0
 
 
 def test_t6_misses_none_of_a_thousand_blind_fits(measured: dict[str, Measured]) -> None:
@@ -165,7 +192,7 @@ def test_an_inference_from_the_sample_to_training_data_would_be_wrong() -> None:
     wrong = 0
     for _ in range(100):
         good, bad = np.log(np.full(100, 0.9)), np.log(np.full(900, 1e-3))
-        held_out = HeldOut(rng.permutation(good)[:50], np.full(50, cells), pool=1000)
+        held_out = HeldOut(rng.permutation(good)[:50], np.full(50, cells), pool=np.full(1000, cells))
         everything = HeldOut(np.concatenate([good, bad]), np.full(1000, cells)).losses.losses.mean()
         bound = value("T9-pool", Evidence(cells=cells, protocol=Protocol(sampling="finite pool"), pool_sample=held_out))
         wrong += bound < everything

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars import Series
 
+from conv4rec import training
 from conv4rec.batches import ProfileBatch
 from conv4rec.draws import Draws
 from conv4rec.errors import InputError

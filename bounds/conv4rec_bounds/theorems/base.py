@@ -107,12 +107,13 @@ FIXED_PROFILE = Assumption(
 )
 SCORED_SAMPLING = Assumption(
     "A2",
-    "Given users and profiles, the scored interactions are independent, each from its user's law (or a uniformly "
-    "random subset of a finite pool; the statement is then about the pool).",
+    "Given users, profiles and masks, the scored interactions are independent, each from its user's law (or a "
+    "uniformly random subset of a finite pool outside the profiles; a user's law is then that of his own pool).",
     _no_scored_part,
 )
 COVERED_NETWORK = Assumption(
     "A3",
-    "The network is lift, encode, decode, project with 1-Lipschitz activations that vanish at 0 and no further layers.",
+    "The network is lift, encode, decode, project with 1-Lipschitz activations that vanish at 0 and no further layers; "
+    "its sizes, layers and activations were fixed without the scored part.",
     _network_not_covered,
 )

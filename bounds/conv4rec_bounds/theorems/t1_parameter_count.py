@@ -24,7 +24,7 @@ from conv4rec_bounds.covering import (
 )
 from conv4rec_bounds.evidence import Evidence
 from conv4rec_bounds.geometry import LAYERS
-from conv4rec_bounds.loss import RANGE, uniform_loss
+from conv4rec_bounds.loss import RANGE
 from conv4rec_bounds.rounding import Formula, Number, add_up, ceil_float, upper_quantities
 from conv4rec_bounds.theorems.base import COVERED_NETWORK, FIXED_PROFILE, SCORED_SAMPLING, Theorem, given
 
@@ -47,8 +47,15 @@ def parameter_count_formula(present: tuple[str, ...]) -> Formula:
 
 def best_resolution(formula: Formula, inputs: dict[str, Number]) -> float:
     """Return the resolution that makes the bound least; it sees sizes, class, N and delta, never a measured risk."""
+
+    def bound(log_eps: float) -> float:
+        try:
+            return formula.number(**inputs, **{str(eps): math.exp(log_eps), str(empirical_risk): 0})
+        except (OverflowError, ValueError):  # weights too large for floating point: any resolution is as good
+            return math.inf
+
     found = minimize_scalar(
-        lambda log_eps: formula.number(**inputs, **{str(eps): math.exp(log_eps), str(empirical_risk): 0}),
+        bound,
         bounds=(math.log(1e-12), math.log(1e3)),
         method="bounded",
     )
@@ -85,7 +92,7 @@ class ParameterCount(Theorem):
         terms = dict(zip(("empirical risk", "cover resolution", "deviation"), add_up(value, parts), strict=True))
         return Certificate.judged(
             value=value,
-            trivial=uniform_loss(evidence.cells),
+            trivial=math.log(evidence.cells) if scored.uniform_risk is None else scored.uniform_risk,
             theorem=self.number,
             title=self.title,
             target=self.target,

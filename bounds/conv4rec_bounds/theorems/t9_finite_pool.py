@@ -13,7 +13,7 @@ import sympy
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
 from conv4rec_bounds.evidence import Evidence
-from conv4rec_bounds.loss import uniform_loss
+from conv4rec_bounds.loss import smoothed_range, uniform_risk
 from conv4rec_bounds.rounding import Formula, add_up, ceil_float, upper_quantities
 from conv4rec_bounds.theorems.base import Assumption, Theorem, given
 from conv4rec_bounds.theorems.t9_held_out import mean_upper, untouched
@@ -36,8 +36,10 @@ POOL = Formula(
 def _not_a_pool_sample(evidence: Evidence) -> str | None:
     part = evidence.pool_sample
     if part is None or part.pool is None:
-        return "no random subset of a held-out pool was given; pass its log-probabilities and the size of the pool"
-    if part.pool == part.size:
+        return (
+            "no random subset of a held-out pool was given; pass its log-probabilities and the cells of the whole pool"
+        )
+    if part.pool.size == part.size:
         return (
             "the sample is the whole pool, whose mean loss is then known and needs no inference; "
             "score a random proper subset"
@@ -74,14 +76,16 @@ class HeldOutPool(Theorem):
         paid = budget.spend(f"{self.number}: Hoeffding-Serfling", delta)
         losses = part.losses
         measured = mean_upper(losses)
-        balls = POOL.enclose(N=part.size, H=pool, delta=paid, lbar=measured, l_min=losses.low, l_max=losses.high)
+        # The range must hold for every loss of the pool, not only for those that were drawn.
+        low, high = smoothed_range(int(pool.min()), int(pool.max()), part.smoothing)
+        balls = POOL.enclose(N=part.size, H=pool.size, delta=paid, lbar=measured, l_min=low, l_max=high)
         value = ceil_float(balls["value"])
-        quantities = upper_quantities(balls) | {"alpha": part.smoothing, "H": float(pool)}
+        quantities = upper_quantities(balls) | {"alpha": part.smoothing, "H": float(pool.size)}
         parts = [measured, quantities[str(serfling)]]
         terms = dict(zip(("sample mean loss", "deviation"), add_up(value, parts), strict=True))
         return Certificate.judged(
             value=value,
-            trivial=uniform_loss(evidence.cells),
+            trivial=uniform_risk(pool),
             theorem=self.number,
             title=self.title,
             target=self.target,

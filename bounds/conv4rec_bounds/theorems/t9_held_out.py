@@ -16,7 +16,7 @@ import sympy
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
 from conv4rec_bounds.evidence import Evidence, HeldOut
-from conv4rec_bounds.loss import SmoothedLosses, uniform_loss
+from conv4rec_bounds.loss import SmoothedLosses, uniform_risk
 from conv4rec_bounds.rounding import Formula, add_up, ceil_float, upper_quantities
 from conv4rec_bounds.theorems.base import Assumption, Theorem, given
 
@@ -94,7 +94,8 @@ class HeldOutRisk(Theorem):
         Assumption("A1", "Training and tuning have not seen the held-out interactions.", _not_held_out),
         Assumption(
             "A2",
-            "Given the users, held-out interactions are independent, each from its user's law.",
+            "Given the users, masks and everything that made the predictor and its smoothing, held-out interactions "
+            "are independent, each from its user's law.",
             _not_independent,
         ),
     )
@@ -126,7 +127,7 @@ class HeldOutRisk(Theorem):
         best = "Hoeffding" if quantities[str(hoeffding)] <= quantities[str(bernstein)] else "empirical Bernstein"
         return Certificate.judged(
             value=value,
-            trivial=uniform_loss(evidence.cells),
+            trivial=uniform_risk(part.cells),
             theorem=self.number,
             title=self.title,
             target=self.target,

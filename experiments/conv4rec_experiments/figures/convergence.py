@@ -33,7 +33,7 @@ def draw_convergence(table: pl.DataFrame, stem: Path) -> list[Path]:
     """
     several = table["size"].n_unique() > 1
     with applied():
-        figure = new_figure(6.4, 5.2)
+        figure = new_figure(6.4, 5.6)
         axes = figure.subplots()
         for column, (words, look) in CURVES.items():
             fitted = slope(table, column, _least_size(table)) if several else None
@@ -48,7 +48,7 @@ def draw_convergence(table: pl.DataFrame, stem: Path) -> list[Path]:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
         title = f"slopes from $N$ = {_least_size(table):,} on, with 95 % intervals" if several else None
-        figure.legend(loc="outside lower center", ncols=2, handlelength=3.4, title=title)
+        figure.legend(loc="outside lower center", handlelength=3.4, title=title)
         return [*save(figure, stem), write_text(stem.with_name(f"{stem.name}.txt"), caption(table) + "\n")]
 
 

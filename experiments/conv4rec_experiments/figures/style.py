@@ -35,11 +35,11 @@ def applied() -> Iterator[None]:
 
     Examples
     --------
-    >>> before = dict(mpl.rcParams)
     >>> with applied():
-    ...     axes = new_figure(6.4, 4.4).subplots()
-    >>> dict(mpl.rcParams) == before
+    ...     mpl.rcParams["axes.grid"]
     True
+    >>> mpl.rcParams["axes.grid"]
+    False
     """
     with mpl.rc_context(
         {

@@ -114,15 +114,15 @@ def headline(evaluation: Evaluation, failure: float | None = None) -> str:
     """Say in plain words what the best certificates promise; the failure probability is that of the report."""
     failure = float(evaluation.report.budget.total) if failure is None else failure
     valid = {c.theorem: c for c in evaluation.report if c.status is Status.VALID}
-    sentences = [_plain(valid[theorem], evaluation) for theorem in PREFERRED if theorem in valid]
+    sentences = [_plain(valid[theorem]) for theorem in PREFERRED if theorem in valid]
     if not sentences:
         return "No certificate says more about this model than what holds for any model."
     return f"With confidence {confidence(failure)}: {'; and '.join(sentences[:2])}."
 
 
-def _plain(certificate: Certificate, evaluation: Evaluation) -> str:
-    value = certificate.value
-    if value is None:
+def _plain(certificate: Certificate) -> str:
+    value, trivial = certificate.value, certificate.trivial
+    if value is None or trivial is None:
         raise ValueError("a certificate without a value has no headline")
     if certificate.theorem == "T6":
         return (
@@ -135,6 +135,6 @@ def _plain(certificate: Certificate, evaluation: Evaluation) -> str:
         "T1": "the model's mean loss on new interactions of the same users",
     }[certificate.theorem]
     return (
-        f"{whose} is at most {upper(value)} nats, as if it chose blindly among {upper(math.exp(value), 3)} of the "
-        f"{evaluation.evidence.cells:,} possible pairs of item and level"
+        f"{whose} is at most {upper(value)} nats, as if it chose blindly among {upper(math.exp(value), 3)} pairs of "
+        f"item and level instead of {math.exp(trivial):,.0f}"
     )

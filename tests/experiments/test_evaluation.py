@@ -1,0 +1,164 @@
+"""From a trained model to losses, evidence and certificates."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from conv4rec import Conv4Rec, Interactions, split_by_coin, split_by_interaction, split_by_time
+from conv4rec_bounds import Status
+from conv4rec_experiments.demo import Settings, draw_split
+from conv4rec_experiments.evaluation import DEFAULT_SMOOTHING, evaluate
+from conv4rec_experiments.truths import small_truth
+
+
+def ratings(repeats=False):
+    rng = np.random.default_rng(3)
+    users, items, each = 40, 15, 10
+    item = np.concatenate([rng.choice(items, each, replace=repeats) for _ in range(users)])
+    return Interactions.from_frame(
+        pl.DataFrame(
+            {
+                "user": np.repeat(np.arange(users), each),
+                "item": item,
+                "rating": rng.integers(1, 4, users * each).astype(float),
+                "time": rng.permutation(users * each),
+            }
+        ),
+        duplicates="keep",
+    )
+
+
+def trained(split, **options):
+    model = Conv4Rec(channels=2, code=3, epochs=2, device="cpu", **options)
+    return model.fit(split.interactions, split, progress=False)
+
+
+@pytest.fixture(scope="module")
+def pool_model():
+    return trained(split_by_coin(ratings(), seed=1))
+
+
+@pytest.fixture(scope="module")
+def pool(pool_model):
+    return evaluate(pool_model)
+
+
+@pytest.fixture(scope="module")
+def known():
+    truth = small_truth()
+    settings = Settings(scored=3000, validation=300, held_out=600)
+    model = trained(draw_split(truth, settings), level_offset=False)
+    return truth, model, evaluate(model, truth=truth)
+
+
+def test_every_part_and_model_has_losses_that_add_up(pool):
+    assert [(row.part, row.model) for row in pool.losses] == [
+        (part, model)
+        for part in ("scored", "validation", "held out")
+        for model in ("Conv4Rec", "popularity", "uniform")
+    ]
+    for row in pool.losses:
+        assert row.implicit + row.explicit == pytest.approx(row.joint, abs=1e-12)
+
+
+def test_the_uniform_model_loses_the_log_of_the_unmasked_cells(pool, pool_model):
+    split = pool_model.split
+    for name in ("scored", "validation", "held_out"):
+        part = getattr(split, name)
+        unmasked = (~split.item_mask(part.user)).sum(axis=1) * part.n_levels
+        assert pool.loss(name.replace("_", " "), "uniform").joint == pytest.approx(np.log(unmasked).mean())
+    assert pool.report["T9-pool"].trivial == pytest.approx(pool.loss("held out", "uniform").joint)
+    assert pool.report["T1"].trivial == pytest.approx(pool.loss("scored", "uniform").joint)
+
+
+def test_ratings_without_repeats_are_a_finite_pool(pool, pool_model):
+    assert pool.evidence.protocol.sampling == "finite pool"
+    assert pool.evidence.pool_sample.pool.size == len(pool_model.split.held_out)
+    assert pool.evidence.pool_sample.size == len(pool_model.split.held_out) // 2
+    assert pool.report["T9"].status is Status.REFUSED
+    assert "finite pool" in pool.report["T9"].reason
+    assert pool.report["T9-pool"].value >= pool.measured["T9-pool"].value
+    assert pool.report["T1"].value >= pool.measured["T1"].value
+    assert pool_model.split.statement in pool.notes
+
+
+def test_cells_are_the_most_that_any_user_has_unmasked(pool, pool_model):
+    unmasked = (~pool_model.split.item_mask(np.arange(40))).sum(axis=1) * 3
+    assert pool.evidence.cells == unmasked.max()
+
+
+def test_events_that_repeat_are_independent_draws():
+    evaluation = evaluate(trained(split_by_interaction(ratings(repeats=True))))
+    assert evaluation.evidence.protocol.sampling == "independent"
+    assert evaluation.evidence.pool_sample is None
+    assert evaluation.report["T9"].value > evaluation.loss("held out").joint
+    assert "estimate" in evaluation.measured["T9"].meaning
+
+
+def test_a_split_by_time_keeps_the_scored_part_from_theorems_about_pools():
+    evaluation = evaluate(trained(split_by_time(ratings())))
+    assert evaluation.evidence.scored is None
+    assert evaluation.report["T1"].status is Status.REFUSED
+    assert evaluation.report["T9-pool"].value is not None
+    assert any("neither independent draws nor a random subset" in note for note in evaluation.notes)
+
+
+def test_redrawn_profiles_are_told_to_the_theorems():
+    assert evaluate(trained(split_by_coin(ratings()), redraw=True)).evidence.protocol.training == "redrawn profiles"
+
+
+def test_hidden_layers_leave_the_held_out_certificate():
+    evaluation = evaluate(trained(split_by_coin(ratings()), hidden=(3,)))
+    assert "hidden layers" in evaluation.report["T1"].reason
+    assert evaluation.report["T9-pool"].value is not None
+
+
+def test_without_held_out_and_validation_parts_the_rest_is_reported():
+    evaluation = evaluate(trained(split_by_coin(ratings(), (0.5, 0.5, 0.0, 0.0))))
+    assert {row.part for row in evaluation.losses} == {"scored"}
+    assert evaluation.smoothing == DEFAULT_SMOOTHING
+    assert evaluation.report["T9-pool"].status is Status.REFUSED
+    assert evaluation.report["T1"].value is not None
+
+
+def test_the_smoothing_does_not_look_at_the_held_out_part(pool_model):
+    """Held-out interactions that are as unlikely as can be change their own certificate and nothing else."""
+    split = pool_model.split
+    logs = np.log(pool_model.predict_proba(split.interactions.user_ids))
+    held = split.part == 3
+    level = split.interactions.level.copy()
+    level[held] = logs[split.interactions.user[held], split.interactions.item[held]].argmin(axis=1)
+    changed = Interactions(
+        **{
+            name: getattr(split.interactions, name)
+            for name in ("user", "item", "time", "user_ids", "item_ids", "levels")
+        },
+        level=level,
+    )
+    other = trained(type(split)(changed, split.part, split.protocol, split.seed, split.coin))
+    before, after = evaluate(pool_model), evaluate(other)
+    assert after.smoothing == before.smoothing
+    assert after.report["T1"].value == before.report["T1"].value
+    assert after.report["T9-pool"].value > before.report["T9-pool"].value
+
+
+def test_on_a_known_truth_every_certificate_lies_above_what_it_bounds(known):
+    truth, model, evaluation = known
+    split = model.split
+    assert evaluation.evidence.protocol.sampling == "independent"
+    law = truth.law[split.scored.user, split.scored.item * truth.levels + split.scored.level]
+    assert evaluation.evidence.scored.truth_risk == pytest.approx(-np.log(law).mean())
+    for theorem in ("T1", "T6", "T9"):
+        assert evaluation.report[theorem].value > evaluation.measured[theorem].value
+    probabilities = model.predict_proba(list(range(truth.users))).reshape(truth.users, truth.cells)
+    mix = np.bincount(split.scored.user, minlength=truth.users) / len(split.scored)
+    distance = mix @ np.abs(probabilities - truth.law).sum(axis=1) / 2
+    assert evaluation.measured["T6"].value == pytest.approx(distance)
+
+
+def test_rows_hold_what_was_measured_beside_each_certificate(known):
+    _, _, evaluation = known
+    rows = {row["theorem"]: row for row in evaluation.certificate_rows()}
+    assert rows["T6"]["measured"] == evaluation.measured["T6"].value
+    assert rows["T9-pool"]["measured"] is None
+    assert len({tuple(row) for row in rows.values()}) == 1
