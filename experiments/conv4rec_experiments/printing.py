@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_evaluation", "print_frame", "print_lines", "print_paths", "print_training"]
 
+WIDEST = 10_000
 console = Console(soft_wrap=False, highlight=False)
 
 
@@ -73,14 +74,14 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 
 def print_frame(frame: pl.DataFrame, title: str) -> None:
-    """Print every row of a data frame, probabilities and levels with four digits."""
-    numeric = {name for name, kind in frame.schema.items() if kind.is_numeric()}
+    """Print every row of a data frame on one line, whatever the width of the terminal; floats with four digits."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in frame.columns:
-        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+    for name, kind in frame.schema.items():
+        table.add_column(name, justify="right" if kind.is_numeric() else "left", no_wrap=True)
     for row in frame.iter_rows():
         table.add_row(*(escape(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in row))
-    console.print(table)
+    width = console.measure(table, options=console.options.update_width(WIDEST)).maximum
+    Console(width=max(width, console.width), highlight=False).print(table)
 
 
 def _table(title: str, *columns: tuple[str, ...]) -> Table:

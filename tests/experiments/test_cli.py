@@ -102,7 +102,9 @@ def test_certify_prints_and_writes(trained, capsys):
 
 def test_profile_and_recommend_speak_of_the_users_asked_for(trained, capsys):
     assert call("profile", trained, 7, "-k", 5) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 7
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 7
+    assert printed[1].split() == ["item", "seen", "p_consume", "expected_level", "p_high", "p_1.0", "p_2.0", "p_3.0"]
     assert call("recommend", trained, 7, 3, "-k", 2) == 0
     printed = capsys.readouterr().out
     assert printed.index("user 7") < printed.index("user 3")
