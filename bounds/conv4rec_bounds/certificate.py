@@ -7,6 +7,8 @@ from enum import Enum
 from fractions import Fraction
 from typing import Any
 
+from conv4rec_bounds.rounding import printed_up
+
 __all__ = ["Certificate", "Status"]
 
 
@@ -70,10 +72,10 @@ class Certificate:
         if math.isnan(value):
             raise ValueError("a certificate's value is NaN")
         if value < trivial - margin:
-            reason = f"The bound {value:.6g} lies below the trivial value {trivial:.6g}."
+            reason = f"The bound {printed_up(value, 6):f} lies below the trivial value {trivial:.6g}."
             return cls(status=Status.VALID, reason=reason, value=value, trivial=trivial, **parts)
         distance = f"within {margin:g} of" if margin else "no better than"
-        reason = f"The bound {value:.6g} is true but {distance} the trivial value {trivial:.6g}."
+        reason = f"The bound {printed_up(value, 6):f} is true but {distance} the trivial value {trivial:.6g}."
         return cls(status=Status.VACUOUS, reason=reason, value=value, trivial=trivial, **parts)
 
     def row(self) -> dict[str, str | float | None]:

@@ -26,21 +26,22 @@ class Protocol:
     sampling
         ``"independent"``: given the users, scored and held-out interactions are independent draws;
         ``"finite pool"``: they are uniformly random subsets, without replacement, of a finite pool
-        (ratings that cannot repeat). Certificates then speak of the pool's own law.
+        (ratings that cannot repeat). Certificates then speak of the pool's own law;
+        ``"neither"``: for example periods of ratings that cannot repeat. Theorems that start from either refuse.
     training
         ``"fixed profile"`` or ``"redrawn profiles"``; bounds that hold for all weights allow both, as long as
         the risk is measured on one designated fixed profile.
     """
 
     profile: Literal["fixed", "self-reconstruction"] = "fixed"
-    sampling: Literal["independent", "finite pool"] = "independent"
+    sampling: Literal["independent", "finite pool", "neither"] = "independent"
     training: Literal["fixed profile", "redrawn profiles"] = "fixed profile"
 
     def __post_init__(self) -> None:
         """Refuse words that no theorem knows."""
         allowed = {
             "profile": ("fixed", "self-reconstruction"),
-            "sampling": ("independent", "finite pool"),
+            "sampling": ("independent", "finite pool", "neither"),
             "training": ("fixed profile", "redrawn profiles"),
         }
         for name, words in allowed.items():

@@ -162,11 +162,13 @@ class Network:
     def _check_shapes(self) -> None:
         channels, levels = self.weights["project"].shape
         items, code = self.weights["decode"].shape[1:]
+        # Hidden layers on the code may change its size between encode and decode.
+        encoded = self.weights["encode"].shape[2] if self.has_hidden_layers else code
         expected: dict[str, set[tuple[int, ...]]] = {
             "lift": {(levels, channels)},
-            "encode": {(channels, items, code), (1, items, code)},
+            "encode": {(channels, items, encoded), (1, items, encoded)},
             "decode": {(channels, items, code), (1, items, code)},
-            "code_bias": {(channels, code)},
+            "code_bias": {(channels, encoded)},
             "offset": {(channels, code, levels)},
             "cell_bias": {(items, levels)},
         }

@@ -7,6 +7,7 @@ upper bound is never printed below it and a lower bound never above it.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 from functools import cached_property, reduce
 
@@ -22,6 +23,7 @@ __all__ = [
     "ceil_float",
     "exact",
     "floor_float",
+    "printed_up",
     "split_exactly",
     "upper_quantities",
 ]
@@ -82,6 +84,15 @@ def floor_float(ball: arb) -> float:
     with ctx.workprec(PRECISION_BITS):
         mirrored = -ball
     return -ceil_float(mirrored)
+
+
+def printed_up(value: float, digits: int) -> Decimal:
+    """Return ``value`` with that many significant digits, rounded up: what is printed is never below it.
+
+    >>> print(printed_up(6.5684799, 6), printed_up(0.125, 6))
+    6.56848 0.125
+    """
+    return Context(prec=digits, rounding=ROUND_CEILING).create_decimal(value).normalize()
 
 
 def upper_quantities(balls: Mapping[str, arb]) -> dict[str, float]:

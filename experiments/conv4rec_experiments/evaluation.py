@@ -17,7 +17,7 @@ from conv4rec_bounds.loss import smoothed_losses, uniform_risk
 from conv4rec_experiments.truths import user_mix
 
 if TYPE_CHECKING:
-    from conv4rec import Conv4Rec, Interactions
+    from conv4rec import Conv4Rec, Interactions, Split
     from conv4rec_experiments.truths import Truth
 
 __all__ = ["Evaluation", "Loss", "Measured", "evaluate"]
@@ -148,24 +148,16 @@ def _evidence(
     model: Conv4Rec, own: Mapping[str, LogProbabilities], delta: float, truth: Truth | None
 ) -> tuple[Evidence, float, tuple[str, ...]]:
     split = model.split
-    notes = [split.statement]
-    pool = truth is None and not split.interactions.has_repeats
     training: Literal["fixed profile", "redrawn profiles"] = (
         "redrawn profiles" if model.options.redraw else "fixed profile"
     )
-    protocol = Protocol(profile="fixed", sampling="finite pool" if pool else "independent", training=training)
-    scored: Scored | None = Scored(
+    protocol = Protocol(profile="fixed", sampling=_sampling(split, truth), training=training)
+    scored = Scored(
         size=len(split.scored),
         risk=own["scored"].losses()["joint"],
         truth_risk=None if truth is None else truth.empirical_risk(_counts(split.scored)),
         uniform_risk=uniform_risk(own["scored"].cells),
     )
-    if pool and split.protocol not in ("coin", "interaction"):
-        scored = None
-        notes.append(
-            "The scored part is neither independent draws nor a random subset of a pool, so it was not handed to the "
-            "theorems that start from the training loss; split by coin or by interaction to have them."
-        )
     blind = Evidence(
         cells=max(int(found.cells.max()) for found in own.values()),
         protocol=protocol,
@@ -173,7 +165,14 @@ def _evidence(
         scored=scored,
     )
     smoothing = _smoothing(blind, own.get("validation"), split.seed, delta)
-    return _with_held_out(blind, own.get("held_out"), smoothing, split.seed), smoothing, tuple(notes)
+    return _with_held_out(blind, own.get("held_out"), smoothing, split.seed), smoothing, (split.statement,)
+
+
+def _sampling(split: Split, truth: Truth | None) -> Literal["independent", "finite pool", "neither"]:
+    """Read off the split what its scored and held-out parts are: draws, random subsets of a pool, or neither."""
+    if truth is not None or split.interactions.has_repeats:
+        return "independent"
+    return "finite pool" if split.protocol in ("coin", "interaction") else "neither"
 
 
 def _smoothing(blind: Evidence, validation: LogProbabilities | None, seed: int | None, delta: float) -> float:
@@ -228,6 +227,7 @@ def _measured(
         mean = float(smoothed_losses(held_out.joint, held_out.cells, smoothing).losses.mean())
         if evidence.protocol.sampling == "finite pool":
             measured["T1"] = Measured(_pool_risk(model, own), "mean loss over the scored users' own pools")
+        if evidence.protocol.sampling != "independent":
             measured["T9-pool"] = Measured(mean, "mean loss over the whole held-out pool")
         else:
             measured["T1"] = Measured(held_out.losses()["joint"], "mean loss over the held-out part, an estimate")

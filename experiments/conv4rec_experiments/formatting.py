@@ -1,6 +1,6 @@
 """Numbers as they are printed: a bound never on the wrong side of its exact value."""
 
-from decimal import ROUND_CEILING, Context
+from conv4rec_bounds.rounding import printed_up
 
 __all__ = ["number", "upper"]
 
@@ -24,4 +24,4 @@ def upper(value: float | None, digits: int = 4) -> str:
     """
     if value is None:
         return "–"
-    return f"{Context(prec=digits, rounding=ROUND_CEILING).create_decimal(value).normalize():,f}"
+    return f"{printed_up(value, digits):,f}"

@@ -30,6 +30,10 @@ def identifier_series(ids: Iterable[int] | Iterable[str], axis: str) -> pl.Serie
         raise InputError(
             f"{axis} identifiers of several types, expected all integers or all text; convert them."
         ) from error
+    except OverflowError as error:
+        raise InputError(
+            f"a {axis} identifier is an integer beyond 64 bits, expected a smaller one or text; write it as text."
+        ) from error
 
 
 def codes_of(ids: Iterable[int] | Iterable[str], table: pl.Series, axis: str) -> npt.NDArray[np.int64]:

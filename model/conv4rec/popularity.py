@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from conv4rec.errors import InputError
-from conv4rec.loss import LogProbabilities, log_probabilities
+from conv4rec.loss import LogProbabilities
 
 if TYPE_CHECKING:
     from conv4rec.interactions import Interactions
@@ -39,7 +38,12 @@ class CellModel:
 
     def log_probabilities(self, part: Interactions, split: Split) -> LogProbabilities:
         """Score a part under the mask of the split, exactly as a network is scored."""
-        return _score(self.cell_logits, part, split)
+        item_logs = np.logaddexp.reduce(self.cell_logits, axis=1)
+        inside, items = _log_unmasked_mass(item_logs[:, None], part, split)
+        # Rounding may leave a certain cell a hair above probability one.
+        joint = np.minimum(self.cell_logits[part.item, part.level] - inside[:, 0], 0.0)
+        implicit = np.minimum(item_logs[part.item] - inside[:, 0], 0.0)
+        return LogProbabilities(joint, implicit, items * part.n_levels)
 
 
 @dataclass(frozen=True)
@@ -132,24 +136,28 @@ def _level_logs(counts: npt.NDArray[np.integer], smoothing: float) -> Array:
 
 
 def _implicit_losses(counts: npt.NDArray[np.integer], part: Interactions, split: Split) -> Array:
-    """Mean implicit loss of the part for each smoothing of the grid; levels play no role, so no logits here."""
+    """Mean implicit loss of the part for each smoothing of the grid; levels play no role."""
     logs = np.stack([_item_log_share(counts, smoothing) for smoothing in ITEM_GRID], axis=1)
+    inside, _ = _log_unmasked_mass(logs, part, split)
+    losses: Array = (inside - logs[part.item]).mean(axis=0)
+    return losses
+
+
+def _log_unmasked_mass(item_logs: Array, part: Interactions, split: Split) -> tuple[Array, npt.NDArray[np.int64]]:
+    """For each interaction, the log of what its user's unmasked items weigh, and their number.
+
+    ``item_logs`` has shape (item, table); the first result has shape (interaction, table). A mask leaves out whole
+    items, so this costs one product of the mask with item weights and no cell is touched.
+    """
     users, row = np.unique(part.user, return_inverse=True)
-    inside = np.ones((len(users), len(ITEM_GRID)))
+    highest = item_logs.max(axis=0)
+    weights = np.exp(item_logs - highest)
+    mass = np.tile(weights.sum(axis=0), (len(users), 1))
+    items = np.full(len(users), part.n_items, dtype=np.int64)
     if split.masked:
         batch = max(1, BATCH_CELLS // part.n_items)
         for first in range(0, len(users), batch):
             unmasked = ~split.item_mask(users[first : first + batch])
-            inside[first : first + batch] = unmasked @ np.exp(logs)
-    losses: Array = (np.log(inside)[row] - logs[part.item]).mean(axis=0)
-    return losses
-
-
-def _score(cell_logits: Array, part: Interactions, split: Split) -> LogProbabilities:
-    table = torch.from_numpy(cell_logits)
-    return log_probabilities(
-        lambda users: table.expand(len(users), -1, -1),
-        part,
-        split,
-        batch_users=max(1, BATCH_CELLS // table.numel()),
-    )
+            mass[first : first + batch] = unmasked @ weights
+            items[first : first + batch] = unmasked.sum(axis=1)
+    return (np.log(mass) + highest)[row], items[row]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv4rec_bounds.errors import RefusedError
-from conv4rec_bounds.rounding import Formula, add_up, ceil_float, exact, floor_float, split_exactly
+from conv4rec_bounds.rounding import Formula, add_up, ceil_float, exact, floor_float, printed_up, split_exactly
 
 x, y, z = sympy.symbols("x y z", positive=True)
 EVERY_NODE = Formula(
@@ -79,3 +79,9 @@ def test_missing_and_unknown_inputs_are_named() -> None:
 def test_an_unwritten_node_is_an_error_not_a_guess() -> None:
     with pytest.raises(TypeError, match="sin"):
         Formula(value=sympy.sin(x), where={}).upper(x=1)
+
+
+@given(st.floats(1e-12, 1e12), st.integers(1, 12))
+def test_a_printed_bound_is_never_below_its_value(value: float, digits: int) -> None:
+    printed = Fraction(str(printed_up(value, digits)))
+    assert Fraction(value) <= printed <= Fraction(value) * (1 + Fraction(10, 10**digits))

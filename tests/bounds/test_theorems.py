@@ -222,6 +222,9 @@ BROKEN = [
     ("T1", replace(FULL, network=None), "no weights"),
     ("T6", replace(FULL, scored=Scored(100, 2.0)), "known for synthetic truths only"),
     ("T6", replace(FULL, scored=None), "no scored part"),
+    ("T1", replace(FULL, protocol=Protocol(sampling="neither")), "neither independent draws"),
+    ("T6", replace(FULL, protocol=Protocol(sampling="neither")), "not independent draws"),
+    ("T9", replace(FULL, protocol=Protocol(sampling="neither")), "not independent"),
     ("T6", replace(FULL, protocol=Protocol(sampling="finite pool")), "degenerate"),
     ("T9", replace(FULL, held_out=None), "no held-out part"),
     ("T9", replace(FULL, held_out=held_out(100, untouched=False)), "has seen"),
@@ -232,7 +235,8 @@ BROKEN = [
     ("T9-pool", replace(FULL, pool_sample=held_out(100, pool=np.full(100, 18))), "whole pool"),
     ("T9-pool", replace(FULL, pool_sample=held_out(100, pool=np.full(200, 18), untouched=False)), "has seen"),
 ]
-HIDDEN = Network({**network().weights, "hidden.0.weight": np.ones((4, 4))}, "identity", "tanh")
+WIDER = {"encode": np.ones((2, 6, 5)), "code_bias": np.ones((2, 5)), "hidden.0.weight": np.ones((4, 10))}
+HIDDEN = Network({**network().weights, **WIDER}, "identity", "tanh")
 BROKEN += [(number, replace(FULL, network=HIDDEN), "hidden layers") for number in ("T1", "T6")]
 
 

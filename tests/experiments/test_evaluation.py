@@ -76,7 +76,7 @@ def test_ratings_without_repeats_are_a_finite_pool(pool, pool_model):
     assert pool.evidence.pool_sample.pool.size == len(pool_model.split.held_out)
     assert pool.evidence.pool_sample.size == len(pool_model.split.held_out) // 2
     assert pool.report["T9"].status is Status.REFUSED
-    assert "finite pool" in pool.report["T9"].reason
+    assert "use T9-pool" in pool.report["T9"].reason
     assert pool.report["T9-pool"].value >= pool.measured["T9-pool"].value
     assert pool.report["T1"].value >= pool.measured["T1"].value
     assert pool_model.split.statement in pool.notes
@@ -95,12 +95,12 @@ def test_events_that_repeat_are_independent_draws():
     assert "estimate" in evaluation.measured["T9"].meaning
 
 
-def test_a_split_by_time_keeps_the_scored_part_from_theorems_about_pools():
+def test_a_split_by_time_without_repeats_is_neither_draws_nor_a_random_subset():
     evaluation = evaluate(trained(split_by_time(ratings())))
-    assert evaluation.evidence.scored is None
-    assert evaluation.report["T1"].status is Status.REFUSED
-    assert evaluation.report["T9-pool"].value is not None
-    assert any("neither independent draws nor a random subset" in note for note in evaluation.notes)
+    assert evaluation.evidence.protocol.sampling == "neither"
+    assert "neither independent draws nor a random subset" in evaluation.report["T1"].reason
+    assert evaluation.report["T9"].status is Status.REFUSED
+    assert evaluation.report["T9-pool"].value >= evaluation.measured["T9-pool"].value
 
 
 def test_redrawn_profiles_are_told_to_the_theorems():
@@ -108,7 +108,7 @@ def test_redrawn_profiles_are_told_to_the_theorems():
 
 
 def test_hidden_layers_leave_the_held_out_certificate():
-    evaluation = evaluate(trained(split_by_coin(ratings()), hidden=(3,)))
+    evaluation = evaluate(trained(split_by_coin(ratings()), hidden=(5,)))
     assert "hidden layers" in evaluation.report["T1"].reason
     assert evaluation.report["T9-pool"].value is not None
 

@@ -83,7 +83,12 @@ def _profile_not_fixed(evidence: Evidence) -> str | None:
     return None
 
 
-def _no_scored_part(evidence: Evidence) -> str | None:
+def _not_scored_by_chance(evidence: Evidence) -> str | None:
+    if evidence.protocol.sampling == "neither":
+        return (
+            "the scored interactions are neither independent draws nor a random subset of a pool; this theorem needs "
+            "one of the two; split at random, or use T9-pool on a random subset of the held-out part"
+        )
     if evidence.scored is None:
         return "no scored part was given; pass its size and the model's mean loss on it"
     return None
@@ -109,7 +114,7 @@ SCORED_SAMPLING = Assumption(
     "A2",
     "Given users, profiles and masks, the scored interactions are independent, each from its user's law (or a "
     "uniformly random subset of a finite pool outside the profiles; a user's law is then that of his own pool).",
-    _no_scored_part,
+    _not_scored_by_chance,
 )
 COVERED_NETWORK = Assumption(
     "A3",

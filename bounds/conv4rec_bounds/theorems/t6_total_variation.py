@@ -71,10 +71,10 @@ def _no_known_truth(evidence: Evidence) -> str | None:
 
 
 def _pool_has_no_law_to_compare(evidence: Evidence) -> str | None:
-    if evidence.protocol.sampling == "finite pool":
+    if evidence.protocol.sampling != "independent":
         return (
-            "the interactions come from a finite pool without repeats, whose own law is degenerate cell by cell; "
-            "this theorem needs independent draws from a known truth"
+            "the interactions are not independent draws: a pool without repeats has a law that is degenerate cell by "
+            "cell; this theorem needs independent draws from a known truth"
         )
     return None
 

@@ -73,10 +73,10 @@ def _not_held_out(evidence: Evidence) -> str | None:
 
 
 def _not_independent(evidence: Evidence) -> str | None:
-    if evidence.protocol.sampling == "finite pool":
+    if evidence.protocol.sampling != "independent":
         return (
-            "the interactions come from a finite pool without repeats and are not independent; this theorem needs "
-            "independent draws given the users; use T9-pool, which needs a random subset of the held-out pool"
+            "the held-out interactions are not independent, as ratings that cannot repeat never are; this theorem "
+            "needs independent draws given the users; use T9-pool, which needs a random subset of the held-out pool"
         )
     return None
 
