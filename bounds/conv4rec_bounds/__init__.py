@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> evidence = Evidence(
 ...     cells=90,
-...     protocol=Protocol(),
+...     protocol=Protocol("independent"),
 ...     held_out=HeldOut(np.log(np.full(10_000, 0.2)), np.full(10_000, 90), smoothing=0.01),
 ... )
 >>> certify(evidence, delta=0.05)["T9"].status

@@ -29,7 +29,7 @@ class Certificate:
     theorem, title, target
         The theorem's number, its name, and what ``value`` bounds from above.
     status, reason
-        Valid, vacuous (true, but no better than the trivial value) or refused; a full sentence.
+        Valid, vacuous (no better than the trivial value) or refused; a full sentence.
     value, trivial
         The certified upper end and what holds without any theorem, both in the target's unit.
     terms, terms_of
@@ -75,7 +75,7 @@ class Certificate:
             reason = f"The bound {printed_up(value, 6):f} lies below the trivial value {trivial:.6g}."
             return cls(status=Status.VALID, reason=reason, value=value, trivial=trivial, **parts)
         distance = f"within {margin:g} of" if margin else "no better than"
-        reason = f"The bound {printed_up(value, 6):f} is true but {distance} the trivial value {trivial:.6g}."
+        reason = f"The bound {printed_up(value, 6):f} holds but is {distance} the trivial value {trivial:.6g}."
         return cls(status=Status.VACUOUS, reason=reason, value=value, trivial=trivial, **parts)
 
     def row(self) -> dict[str, str | float | None]:

@@ -47,7 +47,8 @@ def certify(evidence: Evidence, delta: float = 0.05, theorems: Sequence[Theorem]
 
     Which theorems apply depends on the protocol and on what was handed over, never on measured values, so the
     failure probability is shared equally among them and all statements hold jointly with probability
-    ``1 - delta``.
+    ``1 - delta``. That is a promise about one call: who certifies k models, splits or selections on the same data
+    and keeps the best takes ``delta / k`` for each.
 
     Raises
     ------
@@ -57,7 +58,7 @@ def certify(evidence: Evidence, delta: float = 0.05, theorems: Sequence[Theorem]
     >>> import numpy as np
     >>> from conv4rec_bounds import Evidence, HeldOut, Protocol
     >>> losses = HeldOut(np.log(np.full(10_000, 0.2)), np.full(10_000, 90), smoothing=0.01)
-    >>> report = certify(Evidence(cells=90, protocol=Protocol(), held_out=losses))
+    >>> report = certify(Evidence(cells=90, protocol=Protocol("independent"), held_out=losses))
     >>> [(c.theorem, c.status.value) for c in report]
     [('T1', 'refused'), ('T6', 'refused'), ('T9', 'valid'), ('T9-pool', 'refused')]
     >>> round(report["T9"].value, 4)

@@ -18,23 +18,25 @@ __all__ = ["Evidence", "HeldOut", "Protocol", "Scored"]
 class Protocol:
     """How the profile and the scored part came about.
 
+    Independence cannot be read off data, so ``sampling`` has no default: it is declared.
+
     Attributes
     ----------
-    profile
-        ``"fixed"``: the encoder's input is independent of the scored part given the users;
-        ``"self-reconstruction"``: the encoder reads the interactions that it is scored on.
     sampling
         ``"independent"``: given the users, scored and held-out interactions are independent draws;
         ``"finite pool"``: they are uniformly random subsets, without replacement, of a finite pool
         (ratings that cannot repeat). Certificates then speak of the pool's own law;
         ``"neither"``: for example periods of ratings that cannot repeat. Theorems that start from either refuse.
+    profile
+        ``"fixed"``: the encoder's input is independent of the scored part given the users;
+        ``"self-reconstruction"``: the encoder reads the interactions that it is scored on.
     training
         ``"fixed profile"`` or ``"redrawn profiles"``; bounds that hold for all weights allow both, as long as
         the risk is measured on one designated fixed profile.
     """
 
+    sampling: Literal["independent", "finite pool", "neither"]
     profile: Literal["fixed", "self-reconstruction"] = "fixed"
-    sampling: Literal["independent", "finite pool", "neither"] = "independent"
     training: Literal["fixed profile", "redrawn profiles"] = "fixed profile"
 
     def __post_init__(self) -> None:
@@ -100,7 +102,13 @@ class HeldOut:
     pool: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse bad arrays at once, not when a theorem is asked."""
+        """Refuse bad arrays at once, not when a theorem is asked, and keep copies that nobody can change."""
+        for name in ("log_probabilities", "cells", "pool"):
+            given = getattr(self, name)
+            if given is not None:
+                kept = np.array(given)
+                kept.flags.writeable = False
+                object.__setattr__(self, name, kept)
         _ = self.losses
         if self.pool is None:
             return
@@ -159,4 +167,8 @@ class Evidence:
             if part is not None and int(part.cells.max()) > self.cells:
                 raise RefusedError(
                     f"a held-out interaction has {int(part.cells.max())} cells, but at most {self.cells} were given"
+                )
+            if part is not None and part.pool is not None and int(part.pool.max()) > self.cells:
+                raise RefusedError(
+                    f"an interaction of the pool has {int(part.pool.max())} cells, but at most {self.cells} were given"
                 )

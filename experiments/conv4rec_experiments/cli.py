@@ -98,12 +98,18 @@ def train(
 
 
 @app.command()
-def certify(run: Run, delta: Delta = 0.05) -> None:
+def certify(
+    run: Run,
+    delta: Delta = 0.05,
+    independent: Annotated[
+        bool, typer.Option("--independent", help="Declare independent draws from a catalogue fixed beforehand.")
+    ] = False,
+) -> None:
     """Measure the losses of a trained model, certify it, and write tables, figure and page into its folder."""
     from conv4rec_experiments.printing import print_evaluation, print_paths
     from conv4rec_experiments.runs import certify_run
 
-    evaluation, paths = certify_run(run, delta)
+    evaluation, paths = certify_run(run, delta, independent=independent)
     print_evaluation(evaluation)
     print_paths(paths)
 

@@ -106,7 +106,7 @@ def t6_certificate(weights: Mapping[str, Array], truth: Truth, counts: Counts, d
     size = int(counts.sum())
     evidence = Evidence(
         cells=truth.cells,
-        protocol=Protocol(profile="fixed", sampling="independent", training="fixed profile"),
+        protocol=Protocol("independent"),
         network=Network(dict(weights), truth.lift_activation, truth.code_activation),
         scored=Scored(size, float(-(counts * log_law).sum() / size), truth.empirical_risk(counts)),
     )

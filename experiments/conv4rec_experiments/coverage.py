@@ -15,6 +15,7 @@ __all__ = ["Coverage", "Replicates", "binomial_tail", "coverage", "fits", "shrun
 
 Array = NDArray[np.float64]
 LEAST_TAIL = 1e-6
+REPLICATE = 0xC0  # keeps the draws apart from the stream that made the truth
 QUICK = Settings(starts=2, kept=1, screening=15, iterations=60)
 
 
@@ -48,7 +49,8 @@ def fits(truth: Truth, size: int, replicates: int, seed: int, settings: Settings
     """
     if replicates < 1:
         raise InputError(f"{replicates} replicates were asked for; coverage needs at least 1; raise the number.")
-    sources = [np.random.default_rng([seed, replicate]) for replicate in range(replicates)]
+    streams = [np.random.SeedSequence(seed, spawn_key=(REPLICATE, replicate)) for replicate in range(replicates)]
+    sources = [np.random.default_rng(stream) for stream in streams]
     counts = np.stack([truth.sample(size, source) for source in sources])
     seeds = [int(source.integers(2**62)) for source in sources]
     found = fit_many(truth.likelihood, counts, [truth.empirical_risk(table) for table in counts], seeds, settings)

@@ -65,8 +65,8 @@ class Settings:
     validation: int = 20_000
     held_out: int = 20_000
     training: Mapping[str, Any] = field(default_factory=lambda: TRAINING)
-    sizes: tuple[int, ...] = (1_000, 10_000, 100_000)
-    seeds: tuple[int, ...] = (0, 1, 2)
+    sizes: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     fits: fitting.Settings = field(default_factory=fitting.Settings)
     delta: float = 0.05
 
@@ -121,7 +121,8 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
 
 def draw_split(truth: Truth, settings: Settings) -> Split:
     """Draw scored, validation and held-out part independently, beside the fixed profiles of the truth's users."""
-    rng = np.random.default_rng([truth.seed, settings.scored])
+    # A key of its own keeps these draws apart from those of the study.
+    rng = np.random.default_rng(np.random.SeedSequence(truth.seed, spawn_key=(settings.scored,)))
     sizes = settings.scored, settings.validation, settings.held_out
     profile = truth.profiles.reshape(truth.users, truth.cells)
     return split_from_parts(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from conv4rec.errors import InputError
 from conv4rec.loss import LogProbabilities
 from conv4rec.popularity import Popularity, Uniform
 from conv4rec_bounds import Evidence, HeldOut, Network, Protocol, Report, Scored, certify
@@ -27,6 +28,7 @@ Predictions = Mapping[str, Mapping[str, LogProbabilities]]
 
 SMOOTHING_GRID = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2)
 DEFAULT_SMOOTHING = 0.01
+HALF_OF_POOL = 0x9001
 PARTS = {"scored": "scored", "validation": "validation", "held_out": "held out"}
 MODEL = "Conv4Rec"
 
@@ -45,7 +47,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a certificate bounds, measured where it can be, or its nearest estimate, and which of the two it is."""
+    """What a certificate bounds, where it can be measured exactly, and what that is in words."""
 
     value: float
     meaning: str
@@ -95,7 +97,9 @@ class Evaluation:
         return rows
 
 
-def evaluate(model: Conv4Rec, *, delta: float = 0.05, truth: Truth | None = None) -> Evaluation:
+def evaluate(
+    model: Conv4Rec, *, delta: float = 0.05, independent: bool = False, truth: Truth | None = None
+) -> Evaluation:
     """Measure a trained model on its own split and certify it.
 
     Parameters
@@ -104,16 +108,21 @@ def evaluate(model: Conv4Rec, *, delta: float = 0.05, truth: Truth | None = None
         A trained model; its split says what was scored and what was held out.
     delta
         The failure probability that all certificates share.
+    independent
+        Declares what no data can show: given their users, interactions are independent draws from a catalogue that was
+        fixed beforehand. Without it, random splits are read as subsets of a finite pool, and others as neither.
     truth
-        The known law of the interactions, if they were drawn from one: user and item codes are the truth's own.
+        The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
 
     Raises
     ------
     InputError
-        If the model is not trained.
+        If the model is not trained, or the data cannot be independent draws from the truth as they stand.
     RefusedError
         If ``delta`` is no probability, or the weights cannot be used at all.
     """
+    if truth is not None:
+        _check_draws(model.split, truth)
     split = model.split
     parts = {name: getattr(split, name) for name in PARTS if len(getattr(split, name))}
     shape = split.interactions.n_items, split.interactions.n_levels
@@ -124,7 +133,7 @@ def evaluate(model: Conv4Rec, *, delta: float = 0.05, truth: Truth | None = None
         "uniform": {name: uniform.log_probabilities(part, split) for name, part in parts.items()},
     }
     own = predictions[MODEL]
-    evidence, smoothing, notes = _evidence(model, own, delta, truth)
+    evidence, smoothing, notes = _evidence(model, own, delta, independent, truth)
     return Evaluation(
         losses=_losses(predictions),
         evidence=evidence,
@@ -145,13 +154,13 @@ def _losses(predictions: Predictions) -> tuple[Loss, ...]:
 
 
 def _evidence(
-    model: Conv4Rec, own: Mapping[str, LogProbabilities], delta: float, truth: Truth | None
+    model: Conv4Rec, own: Mapping[str, LogProbabilities], delta: float, independent: bool, truth: Truth | None
 ) -> tuple[Evidence, float, tuple[str, ...]]:
     split = model.split
     training: Literal["fixed profile", "redrawn profiles"] = (
         "redrawn profiles" if model.options.redraw else "fixed profile"
     )
-    protocol = Protocol(profile="fixed", sampling=_sampling(split, truth), training=training)
+    protocol = Protocol(sampling=_sampling(split, independent, truth), training=training)
     scored = Scored(
         size=len(split.scored),
         risk=own["scored"].losses()["joint"],
@@ -164,31 +173,51 @@ def _evidence(
         network=Network(model.weights(), model.architecture.lift_activation, model.architecture.code_activation),
         scored=scored,
     )
-    smoothing = _smoothing(blind, own.get("validation"), split.seed, delta)
+    smoothing = _smoothing(own.get("validation"), blind.cells, delta)
     return _with_held_out(blind, own.get("held_out"), smoothing, split.seed), smoothing, (split.statement,)
 
 
-def _sampling(split: Split, truth: Truth | None) -> Literal["independent", "finite pool", "neither"]:
-    """Read off the split what its scored and held-out parts are: draws, random subsets of a pool, or neither."""
-    if truth is not None or split.interactions.has_repeats:
+def _check_draws(split: Split, truth: Truth) -> None:
+    """Refuse interactions that cannot be independent draws from the truth under the softmax of the split."""
+    data = split.interactions
+    if split.masked:
+        raise InputError(
+            "a known truth came with a masked split, under which the law is the truth's only given the mask; "
+            "expected an unmasked split; split by interaction or give the parts."
+        )
+    if data.merged:
+        raise InputError(
+            f"a known truth came with data of which {data.merged} repeated interactions were merged; expected every "
+            "draw; read the data with duplicates='keep'."
+        )
+    if (data.n_users, data.n_items, data.n_levels) != (truth.users, truth.items, truth.levels):
+        raise InputError(
+            f"the data has {data.n_users} users, {data.n_items} items and {data.n_levels} levels, the truth "
+            f"{truth.users}, {truth.items} and {truth.levels}; expected the truth's own; give all its identifiers."
+        )
+
+
+def _sampling(split: Split, independent: bool, truth: Truth | None) -> Literal["independent", "finite pool", "neither"]:
+    """Say how the scored and held-out parts came about: as was declared, else as the split makes sure."""
+    if truth is not None or independent:
         return "independent"
     return "finite pool" if split.protocol in ("coin", "interaction") else "neither"
 
 
-def _smoothing(blind: Evidence, validation: LogProbabilities | None, seed: int | None, delta: float) -> float:
+def _smoothing(validation: LogProbabilities | None, cells: int, delta: float) -> float:
     """Choose the smoothing that would give the best certificate if the validation part were the held-out one.
 
-    No certificate calls the validation part held out, so nothing is owed for the choice.
+    No certificate calls the validation part held out, and no random number is drawn, so nothing is owed for the choice.
     """
+    if validation is None or len(validation.joint) < 2:
+        return DEFAULT_SMOOTHING
 
     def promised(smoothing: float) -> float:
-        bare = replace(blind, network=None, scored=None)
-        report = certify(_with_held_out(bare, validation, smoothing, seed), delta)
-        return min((found.value for found in report if found.value is not None), default=math.inf)
+        part = HeldOut(validation.joint, validation.cells, smoothing)
+        value = certify(Evidence(cells, Protocol("independent"), held_out=part), delta)["T9"].value
+        return math.inf if value is None else value
 
-    promises = {smoothing: promised(smoothing) for smoothing in SMOOTHING_GRID}
-    best = min(SMOOTHING_GRID, key=promises.__getitem__)
-    return best if math.isfinite(promises[best]) else DEFAULT_SMOOTHING
+    return min(SMOOTHING_GRID, key=promised)
 
 
 def _with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing: float, seed: int | None) -> Evidence:
@@ -199,7 +228,9 @@ def _with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing
     pool = len(found.joint)
     if evidence.protocol.sampling == "independent" or pool < 2:
         return evidence
-    sample = np.random.default_rng([seed or 0, pool]).permutation(pool)[: pool // 2]
+    # A key of its own keeps the draw apart from the streams that split the data and trained the model.
+    stream = np.random.SeedSequence(seed or 0, spawn_key=(HALF_OF_POOL,))
+    sample = np.random.default_rng(stream).permutation(pool)[: pool // 2]
     return replace(evidence, pool_sample=HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=found.cells))
 
 
@@ -210,7 +241,7 @@ def _measured(
     smoothing: float,
     truth: Truth | None,
 ) -> dict[str, Measured]:
-    """Measure what each certificate bounds: exactly on known truths and finite pools, else by the held-out mean."""
+    """Measure what each certificate bounds where it is known: on known truths and finite pools."""
     measured: dict[str, Measured] = {}
     held_out = own.get("held_out")
     if truth is not None:
@@ -224,14 +255,11 @@ def _measured(
             risk = truth.risk(smoothed, user_mix(_counts(model.split.held_out)))
             measured["T9"] = Measured(risk, "risk of the smoothed predictor under the known truth")
     elif held_out is not None:
-        mean = float(smoothed_losses(held_out.joint, held_out.cells, smoothing).losses.mean())
         if evidence.protocol.sampling == "finite pool":
             measured["T1"] = Measured(_pool_risk(model, own), "mean loss over the scored users' own pools")
         if evidence.protocol.sampling != "independent":
+            mean = float(smoothed_losses(held_out.joint, held_out.cells, smoothing).losses.mean())
             measured["T9-pool"] = Measured(mean, "mean loss over the whole held-out pool")
-        else:
-            measured["T1"] = Measured(held_out.losses()["joint"], "mean loss over the held-out part, an estimate")
-            measured["T9"] = Measured(mean, "mean loss over the held-out part, an estimate")
     return measured
 
 

@@ -1,4 +1,4 @@
-r"""What no estimator can expect to beat, and what needs no model: the statistical floor and the histogram.
+r"""What an efficient fit reaches for large N, and what needs no model: the statistical floor and the histogram.
 
 The floor is the first part of T11: for an efficient estimator of a smooth class of locally constant rank, the error
 of ``log P(cell)`` is asymptotically Gaussian with variance ``(J F^+ J^T)_cell / N``, J the Jacobian of the conditional

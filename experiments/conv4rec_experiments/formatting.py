@@ -1,8 +1,10 @@
 """Numbers as they are printed: a bound never on the wrong side of its exact value."""
 
+from decimal import ROUND_CEILING, Context
+
 from conv4rec_bounds.rounding import printed_up
 
-__all__ = ["number", "upper"]
+__all__ = ["confidence", "number", "upper"]
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -25,3 +27,15 @@ def upper(value: float | None, digits: int = 4) -> str:
     if value is None:
         return "–"
     return f"{printed_up(value, digits):,f}"
+
+
+def confidence(failure: float) -> str:
+    """Write the confidence that goes with a failure probability, in percent, rounded down and never as certainty.
+
+    Failure probabilities are read as decimal numbers of twelve digits, so that 0.05 is a twentieth.
+
+    >>> confidence(0.05), confidence(4e-7), confidence(0.0024)
+    ('95 %', '99.99996 %', '99.76 %')
+    """
+    rounded = Context(prec=3, rounding=ROUND_CEILING).create_decimal(f"{failure:.12g}")
+    return f"{(100 - 100 * rounded).normalize():f} %"

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from conv4rec_experiments.formatting import number, upper
+from conv4rec_experiments.formatting import confidence, number, upper
 from conv4rec_experiments.report.page import headline, reason
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["print_evaluation", "print_frame", "print_lines", "print_paths", "print_training"]
 
 WIDEST = 10_000
+BOUNDS = ("t6",)
 console = Console(soft_wrap=False, highlight=False)
 
 
@@ -60,7 +61,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     console.print(losses)
 
     certificates = _table(
-        f"certificates, jointly with probability {1 - float(evaluation.report.budget.total):g}",
+        f"certificates, jointly with confidence {confidence(float(evaluation.report.budget.total))}",
         ("theorem", "bounds"),
         ("value", "measured", "trivial"),
         ("status",),
@@ -74,14 +75,23 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 
 def print_frame(frame: pl.DataFrame, title: str) -> None:
-    """Print every row of a data frame on one line, whatever the width of the terminal; floats with four digits."""
+    """Print every row of a data frame on one line, whatever the width of the terminal; floats with four digits.
+
+    Columns of upper bounds are rounded up.
+    """
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name, kind in frame.schema.items():
         table.add_column(name, justify="right" if kind.is_numeric() else "left", no_wrap=True)
-    for row in frame.iter_rows():
-        table.add_row(*(escape(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in row))
+    for row in frame.iter_rows(named=True):
+        table.add_row(*(escape(_written(name, value)) for name, value in row.items()))
     width = console.measure(table, options=console.options.update_width(WIDEST)).maximum
     Console(width=max(width, console.width), highlight=False).print(table)
+
+
+def _written(column: str, value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return upper(value) if column in BOUNDS else f"{value:.4g}"
 
 
 def _table(title: str, *columns: tuple[str, ...]) -> Table:

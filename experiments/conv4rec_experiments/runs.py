@@ -59,7 +59,7 @@ def train_run(
     return model
 
 
-def certify_run(run: Path, delta: float) -> tuple[Evaluation, list[Path]]:
+def certify_run(run: Path, delta: float, *, independent: bool = False) -> tuple[Evaluation, list[Path]]:
     """Certify the model of a run and write tables, figure and page into its folder; return the paths of the files.
 
     Raises
@@ -69,7 +69,7 @@ def certify_run(run: Path, delta: float) -> tuple[Evaluation, list[Path]]:
     RefusedError
         If ``delta`` is no probability.
     """
-    evaluation = evaluate(Conv4Rec.load(run), delta=delta)
+    evaluation = evaluate(Conv4Rec.load(run), delta=delta, independent=independent)
     paths = write_evaluation(evaluation, run)
     page = Page(
         title="Certificates of one trained model",

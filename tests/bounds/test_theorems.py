@@ -47,7 +47,7 @@ def held_out(size: int, seed: int = 0, **options: object) -> HeldOut:
 def evidence(size: int = 10_000) -> Evidence:
     return Evidence(
         cells=18,
-        protocol=Protocol(),
+        protocol=Protocol("independent"),
         network=network(),
         scored=Scored(size, risk=2.0, truth_risk=2.001),
         held_out=held_out(size),
@@ -216,20 +216,20 @@ def test_the_value_is_the_formula_at_the_printed_quantities(theorem: Theorem) ->
 
 
 BROKEN = [
-    ("T1", replace(FULL, protocol=Protocol(profile="self-reconstruction")), "self-reconstruction"),
-    ("T6", replace(FULL, protocol=Protocol(profile="self-reconstruction")), "self-reconstruction"),
+    ("T1", replace(FULL, protocol=Protocol("independent", profile="self-reconstruction")), "self-reconstruction"),
+    ("T6", replace(FULL, protocol=Protocol("independent", profile="self-reconstruction")), "self-reconstruction"),
     ("T1", replace(FULL, scored=None), "no scored part"),
     ("T1", replace(FULL, network=None), "no weights"),
     ("T6", replace(FULL, scored=Scored(100, 2.0)), "known for synthetic truths only"),
     ("T6", replace(FULL, scored=None), "no scored part"),
-    ("T1", replace(FULL, protocol=Protocol(sampling="neither")), "neither independent draws"),
-    ("T6", replace(FULL, protocol=Protocol(sampling="neither")), "not independent draws"),
-    ("T9", replace(FULL, protocol=Protocol(sampling="neither")), "not independent"),
-    ("T6", replace(FULL, protocol=Protocol(sampling="finite pool")), "degenerate"),
+    ("T1", replace(FULL, protocol=Protocol("neither")), "neither independent draws"),
+    ("T6", replace(FULL, protocol=Protocol("neither")), "not independent draws"),
+    ("T9", replace(FULL, protocol=Protocol("neither")), "not independent"),
+    ("T6", replace(FULL, protocol=Protocol("finite pool")), "degenerate"),
     ("T9", replace(FULL, held_out=None), "no held-out part"),
     ("T9", replace(FULL, held_out=held_out(100, untouched=False)), "has seen"),
     ("T9", replace(FULL, held_out=held_out(1)), "at least 2"),
-    ("T9", replace(FULL, protocol=Protocol(sampling="finite pool")), "use T9-pool"),
+    ("T9", replace(FULL, protocol=Protocol("finite pool")), "use T9-pool"),
     ("T9-pool", replace(FULL, pool_sample=None), "no random subset"),
     ("T9-pool", replace(FULL, pool_sample=held_out(100)), "no random subset"),
     ("T9-pool", replace(FULL, pool_sample=held_out(100, pool=np.full(100, 18))), "whole pool"),
@@ -301,7 +301,7 @@ def test_one_report_holds_jointly() -> None:
 
 
 def test_a_report_with_fewer_theorems_is_tighter() -> None:
-    alone = certify(Evidence(cells=18, protocol=Protocol(), held_out=FULL.held_out))
+    alone = certify(Evidence(cells=18, protocol=Protocol("independent"), held_out=FULL.held_out))
     assert alone["T9"].value < certify(FULL)["T9"].value
     assert [c.theorem for c in alone if c.status is not Status.REFUSED] == ["T9"]
 
@@ -309,9 +309,9 @@ def test_a_report_with_fewer_theorems_is_tighter() -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: Evidence(cells=0, protocol=Protocol()), "0 cells"),
+        (lambda: Evidence(cells=0, protocol=Protocol("independent")), "0 cells"),
         (lambda: replace(FULL, cells=19), "the network has 18"),
-        (lambda: Evidence(cells=9, protocol=Protocol(), held_out=held_out(10)), "at most 9"),
+        (lambda: Evidence(cells=9, protocol=Protocol("independent"), held_out=held_out(10)), "at most 9"),
         (lambda: Scored(0, 1.0), "at least 1"),
         (lambda: Scored(10, math.nan), "finite"),
         (lambda: Scored(10, -0.1), "at least 0"),
@@ -321,7 +321,8 @@ def test_a_report_with_fewer_theorems_is_tighter() -> None:
         (lambda: held_out(100, pool=np.zeros(0, dtype=np.int64)), "one integer"),
         (lambda: Scored(10, 1.0, uniform_risk=math.nan), "uniform_risk"),
         (lambda: held_out(10, smoothing=1e-320), "too close to 0"),
-        (lambda: Protocol(profile="guessed"), "guessed"),
+        (lambda: replace(FULL, pool_sample=held_out(2, pool=np.array([18, 18, 19]))), "of the pool has 19"),
+        (lambda: Protocol("independent", profile="guessed"), "guessed"),
     ],
 )
 def test_bad_evidence_is_refused_at_the_door(make, sentence: str) -> None:
@@ -331,7 +332,9 @@ def test_bad_evidence_is_refused_at_the_door(make, sentence: str) -> None:
 
 def test_one_item_one_level_is_certain() -> None:
     tiny = network(item=1, level=1, channel=1, code=1)
-    report = certify(Evidence(cells=1, protocol=Protocol(), network=tiny, scored=Scored(10, 0.0, truth_risk=0.0)))
+    report = certify(
+        Evidence(cells=1, protocol=Protocol("independent"), network=tiny, scored=Scored(10, 0.0, truth_risk=0.0))
+    )
     assert report["T1"].terms["deviation"] >= 0
     assert report["T1"].trivial == 0
     assert report["T1"].status is Status.VACUOUS
@@ -348,7 +351,7 @@ def test_float32_log_probabilities_are_the_numbers_they_store() -> None:
 def test_the_range_of_a_pool_holds_for_interactions_that_were_not_drawn() -> None:
     """Users differ in their cells: the sample alone would give too small a range, and certificates that miss."""
     few = HeldOut(np.zeros(5), np.ones(5, dtype=np.int64), pool=np.array([1] * 9 + [10**6]))
-    evidence = Evidence(cells=10**6, protocol=Protocol(sampling="finite pool"), pool_sample=few)
+    evidence = Evidence(cells=10**6, protocol=Protocol("finite pool"), pool_sample=few)
     certificate = evaluate(certify_theorem("T9-pool"), evidence)
     assert certificate.quantities["M"] >= math.log(10**6 / 0.01)
     assert certificate.trivial == pytest.approx(math.log(10**6) / 10)
@@ -370,5 +373,22 @@ def test_weights_out_of_all_proportion_are_refused_with_a_sentence(scale: float)
 
 def test_one_cell_with_large_weights_has_no_deviation_from_the_range() -> None:
     weights = {name: 1e3 * array for name, array in network(item=1, level=1, channel=1, code=1).weights.items()}
-    one = Evidence(1, Protocol(), Network(weights, "relu", "relu"), Scored(10, 0.0, truth_risk=0.0))
+    one = Evidence(1, Protocol("independent"), Network(weights, "relu", "relu"), Scored(10, 0.0, truth_risk=0.0))
     assert certify(one)["T1"].quantities["M"] <= 1e-60
+
+
+def test_evidence_cannot_be_changed_after_it_was_checked() -> None:
+    pool = np.full(200, 18)
+    sample = held_out(100, pool=pool)
+    pool[0] = 10**6
+    assert int(sample.pool.max()) == 18
+    with pytest.raises(ValueError, match="read-only"):
+        sample.log_probabilities[0] = 0.0
+
+
+def test_sampling_is_declared_and_names_what_t1_bounds() -> None:
+    with pytest.raises(TypeError, match="sampling"):
+        Protocol()
+    pool = evaluate(certify_theorem("T1"), replace(FULL, protocol=Protocol("finite pool")))
+    assert "own pools" in pool.target
+    assert "own pools" not in evaluate(certify_theorem("T1"), FULL).target

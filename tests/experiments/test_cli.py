@@ -91,7 +91,7 @@ def test_train_resumes(trained, data, capsys):
 def test_certify_prints_and_writes(trained, capsys):
     assert call("certify", trained, "--delta", 0.1) == 0
     printed = capsys.readouterr().out
-    for words in ("held out", "popularity", "uniform", "T1", "T6 refuses", "T9-pool", "probability 0.9"):
+    for words in ("held out", "popularity", "uniform", "T1", "T6 refuses", "T9-pool", "confidence 90 %"):
         assert words in printed
     for name in ("report.html", "certificates.csv", "certificates.json", "losses.csv", "certificates.pdf"):
         assert (trained / name).stat().st_size
@@ -176,7 +176,7 @@ def test_errors_are_one_sentence_and_exit_code_2(case, trained, data, tmp_path, 
 
 
 def test_a_defect_of_the_program_is_not_hidden(monkeypatch, trained):
-    def broken(*_):
+    def broken(*_, **__):
         raise ValueError("a defect")
 
     monkeypatch.setattr("conv4rec_experiments.runs.certify_run", broken)
@@ -186,7 +186,7 @@ def test_a_defect_of_the_program_is_not_hidden(monkeypatch, trained):
 
 
 def test_an_interruption_says_so(monkeypatch, trained, capsys):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("conv4rec_experiments.runs.certify_run", interrupted)

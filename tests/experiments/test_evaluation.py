@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conv4rec import Conv4Rec, Interactions, split_by_coin, split_by_interaction, split_by_time
+from conv4rec import Conv4Rec, InputError, Interactions, split_by_coin, split_by_interaction, split_by_time
 from conv4rec_bounds import Status
 from conv4rec_experiments.demo import Settings, draw_split
 from conv4rec_experiments.evaluation import DEFAULT_SMOOTHING, evaluate
@@ -87,12 +87,40 @@ def test_cells_are_the_most_that_any_user_has_unmasked(pool, pool_model):
     assert pool.evidence.cells == unmasked.max()
 
 
-def test_events_that_repeat_are_independent_draws():
-    evaluation = evaluate(trained(split_by_interaction(ratings(repeats=True))))
-    assert evaluation.evidence.protocol.sampling == "independent"
-    assert evaluation.evidence.pool_sample is None
-    assert evaluation.report["T9"].value > evaluation.loss("held out").joint
-    assert "estimate" in evaluation.measured["T9"].meaning
+@pytest.mark.parametrize("repeats", [False, True])
+def test_independence_is_declared_and_never_concluded_from_repeats(repeats):
+    model = trained(split_by_interaction(ratings(repeats=repeats)))
+    assert evaluate(model).evidence.protocol.sampling == "finite pool"
+    assert evaluate(model).report["T9"].status is Status.REFUSED
+    declared = evaluate(model, independent=True)
+    assert declared.evidence.protocol.sampling == "independent"
+    assert declared.evidence.pool_sample is None
+    assert declared.report["T9"].value > declared.loss("held out").joint
+    assert declared.measured == {}
+
+
+def test_events_in_bursts_get_no_certificate_for_new_interactions():
+    """Every event is logged four times: held-out copies of training interactions say nothing of new ones."""
+    rng = np.random.default_rng(0)
+    events = pl.DataFrame({"user": rng.integers(60, size=900), "item": rng.integers(40, size=900)})
+    data = Interactions.from_frame(pl.concat([events] * 4), duplicates="keep")
+    report = evaluate(trained(split_by_interaction(data))).report
+    assert report["T9"].status is Status.REFUSED
+    assert report["T9-pool"].value is not None
+
+
+def test_a_known_truth_refuses_data_that_cannot_be_draws_from_it():
+    truth = small_truth()
+    draws = draw_split(truth, Settings(scored=3000, validation=300, held_out=600)).interactions
+    with pytest.raises(InputError, match="masked split"):
+        evaluate(trained(split_by_coin(draws)), truth=truth)
+    merged = Interactions.from_frame(draws.frame(), duplicates="last")
+    with pytest.raises(InputError, match="were merged"):
+        evaluate(trained(split_by_interaction(merged)), truth=truth)
+    few = draws.subset(draws.item < 9)
+    frame = Interactions.from_frame(few.frame(), duplicates="keep")
+    with pytest.raises(InputError, match="expected the truth's own"):
+        evaluate(trained(split_by_interaction(frame)), truth=truth)
 
 
 def test_a_split_by_time_without_repeats_is_neither_draws_nor_a_random_subset():

@@ -82,7 +82,7 @@ def test_looks_differ_in_grey() -> None:
 def test_the_caption_says_what_was_measured_and_over_which_sizes() -> None:
     table = study((1_000, 10_000, 100_000))
     words = caption(table)
-    for part in ("reference, seed 1", "4 seeds", "12 of 12 fits accepted", "N = 10,000 on", "at least 0.95"):
+    for part in ("reference, seed 1", "4 seeds", "12 of 12 fits accepted", "N = 10,000 on", "confidence 95 %"):
         assert part in words
     at_ten_thousand = table.filter(pl.col("size") == 10_000)
     ratio = (at_ten_thousand["tv"] / at_ten_thousand["floor"]).to_numpy()

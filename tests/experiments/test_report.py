@@ -14,7 +14,7 @@ from conv4rec_experiments.report.page import Figure, Page, headline, reason, ren
 
 def evaluation(probability=0.2, size=4000):
     held_out = HeldOut(np.log(np.full(size, probability)), np.full(size, 90), smoothing=0.01)
-    evidence = Evidence(cells=90, protocol=Protocol(), held_out=held_out)
+    evidence = Evidence(cells=90, protocol=Protocol("independent"), held_out=held_out)
     return Evaluation(
         losses=tuple(
             Loss(part, model, size, 1.0, 0.5, 1.5)

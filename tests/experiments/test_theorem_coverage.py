@@ -13,6 +13,7 @@ import pytest
 
 from conv4rec_bounds import THEOREMS, Budget, Evidence, HeldOut, Network, Protocol, Scored
 from conv4rec_bounds.divergences import total_variation
+from conv4rec_bounds.geometry import logits
 from conv4rec_experiments.coverage import Replicates, coverage, fits, shrunk
 from conv4rec_experiments.fitting import State
 from conv4rec_experiments.truths import small_truth, user_mix
@@ -49,13 +50,55 @@ def t1_and_t6(replicates: Replicates) -> Iterator[tuple[float, float, float, flo
         risk = -float((counts * log_law).sum()) / size
         evidence = Evidence(
             cells=truth.cells,
-            protocol=Protocol(),
+            protocol=Protocol("independent"),
             network=network,
             scored=Scored(size, risk, truth_risk=truth.empirical_risk(counts)),
         )
         exact_risk = -float(mix @ (truth.law * log_law).sum(axis=1))
         distance = total_variation(truth.law, np.exp(log_law), mix)
         yield value("T1", evidence), exact_risk, value("T6", evidence), distance
+
+
+def t1_pool_replicates() -> Iterator[tuple[float, float]]:
+    """Random subsets of a pool, users with unequal masks, and the best on the subset of fifty networks."""
+    rng = np.random.default_rng(4)
+    users, items, each = 30, 12, 9
+    open_items = np.arange(2, items)[np.arange(users) % (items - 2)]
+    networks, losses = [], []
+    owner = np.repeat(np.arange(users), each)
+    cells = np.concatenate([rng.integers(open_items[user], size=each) for user in range(users)])
+    for _ in range(50):
+        weights = {
+            "lift": rng.normal(size=(1, 1)),
+            "encode": rng.normal(size=(1, items, 1)),
+            "decode": rng.normal(size=(1, items, 1)),
+            "project": rng.normal(size=(1, 1)),
+            "cell_bias": rng.normal(size=(items, 1)),
+        }
+        network = Network({name: 0.2 * array for name, array in weights.items()}, "identity", "tanh")
+        table = logits(network, np.eye(items)[:, :1])[:, 0]
+        normaliser = np.array([np.logaddexp.reduce(table[: open_items[user]]) for user in range(users)])
+        networks.append(network)
+        losses.append(normaliser[owner] - table[cells])
+    loss = np.array(losses)
+    own_pool = np.array([np.bincount(owner, weights=row) / each for row in loss])
+    for _ in range(REPLICATES):
+        scored = rng.choice(owner.size, size=60, replace=False)
+        best = int(loss[:, scored].mean(axis=1).argmin())
+        evidence = Evidence(
+            cells=int(open_items.max()),
+            protocol=Protocol("finite pool"),
+            network=networks[best],
+            scored=Scored(60, float(loss[best, scored].mean())),
+        )
+        yield value("T1", evidence), float(own_pool[best, owner[scored]].mean())
+
+
+def test_t1_holds_for_the_users_own_pools_under_unequal_masks() -> None:
+    bounds, targets = np.array(list(t1_pool_replicates())).T
+    found = coverage(bounds, targets, DELTA)
+    assert found.holds
+    assert not coverage(shrunk(bounds, 1.1 * found.tightness[1]), targets, DELTA).holds
 
 
 def skewed_losses(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -69,7 +112,7 @@ def t9_replicates() -> Iterator[tuple[float, float]]:
     target = float(np.array([0.01, 0.99]) @ losses)
     for _ in range(REPLICATES):
         part = HeldOut(skewed_losses(rng, 60), np.full(60, cells), smoothing=alpha)
-        yield value("T9", Evidence(cells=cells, protocol=Protocol(), held_out=part)), target
+        yield value("T9", Evidence(cells=cells, protocol=Protocol("independent"), held_out=part)), target
 
 
 def t9_pool_replicates() -> Iterator[tuple[float, float]]:
@@ -80,7 +123,7 @@ def t9_pool_replicates() -> Iterator[tuple[float, float]]:
         chosen = rng.choice(200, size=60, replace=False)
         part = HeldOut(pool.log_probabilities[chosen], pool.cells[chosen], pool=np.full(200, cells))
         yield (
-            value("T9-pool", Evidence(cells=cells, protocol=Protocol(sampling="finite pool"), pool_sample=part)),
+            value("T9-pool", Evidence(cells=cells, protocol=Protocol("finite pool"), pool_sample=part)),
             target,
         )
 
@@ -95,7 +138,7 @@ def unequal_pool_replicates() -> Iterator[tuple[float, float]]:
     for _ in range(REPLICATES):
         chosen = rng.choice(1000, size=20, replace=False)
         part = HeldOut(pool.log_probabilities[chosen], cells[chosen], smoothing=0.5, pool=cells)
-        protocol = Protocol(sampling="finite pool")
+        protocol = Protocol("finite pool")
         yield value("T9-pool", Evidence(cells=10**6, protocol=protocol, pool_sample=part)), target
 
 
@@ -163,11 +206,11 @@ def test_unrefused_self_reconstruction_would_be_wrong() -> None:
     truth_risk = float(np.log(items))
     size = 10**5
     scored = Scored(size, copied, truth_risk=truth_risk)
-    unrefused = Evidence(cells=items, protocol=Protocol(), network=network, scored=scored)
+    unrefused = Evidence(cells=items, protocol=Protocol("independent"), network=network, scored=scored)
     assert value("T1", unrefused) < fresh
     uniform, sharp_law = np.full((1, items), 1 / items), np.eye(items)[:1]
     assert value("T6", unrefused) < total_variation(uniform, sharp_law, np.ones(1))
-    honest = Evidence(items, Protocol(profile="self-reconstruction"), network, scored)
+    honest = Evidence(items, Protocol("independent", profile="self-reconstruction"), network, scored)
     for theorem in THEOREMS[:2]:
         assert "self-reconstruction" in str(theorem.refusal(honest))
 
@@ -181,7 +224,9 @@ def test_unrefused_touched_data_would_be_wrong() -> None:
         with np.errstate(divide="ignore"):
             part = HeldOut(np.log(counted[drawn]), np.full(size, cells))
         everywhere = -np.log(0.99 * counted + 0.01 / cells)
-        misses += value("T9", Evidence(cells=cells, protocol=Protocol(), held_out=part)) < everywhere.mean()
+        misses += (
+            value("T9", Evidence(cells=cells, protocol=Protocol("independent"), held_out=part)) < everywhere.mean()
+        )
     assert misses == 100
 
 
@@ -194,6 +239,6 @@ def test_an_inference_from_the_sample_to_training_data_would_be_wrong() -> None:
         good, bad = np.log(np.full(100, 0.9)), np.log(np.full(900, 1e-3))
         held_out = HeldOut(rng.permutation(good)[:50], np.full(50, cells), pool=np.full(1000, cells))
         everything = HeldOut(np.concatenate([good, bad]), np.full(1000, cells)).losses.losses.mean()
-        bound = value("T9-pool", Evidence(cells=cells, protocol=Protocol(sampling="finite pool"), pool_sample=held_out))
+        bound = value("T9-pool", Evidence(cells=cells, protocol=Protocol("finite pool"), pool_sample=held_out))
         wrong += bound < everything
     assert wrong == 100

@@ -62,12 +62,18 @@ def best_resolution(formula: Formula, inputs: dict[str, Number]) -> float:
     return math.exp(float(found.x))
 
 
+TARGETS = {
+    "independent": "risk under the scored user mix (nats)",
+    "finite pool": "mean loss over the scored users' own pools (nats)",
+}
+
+
 class ParameterCount(Theorem):
     """T1: deviation of the risk from the empirical risk by parameter count, radii paid for."""
 
     number = "T1"
     title = "Risk by parameter count"
-    target = "risk (nats)"
+    target = TARGETS["independent"]
     claim = "a generalization bound for the autoencoder"
     rate = r"\sqrt{p/N}"
     page = "theory/t1"
@@ -95,7 +101,7 @@ class ParameterCount(Theorem):
             trivial=math.log(evidence.cells) if scored.uniform_risk is None else scored.uniform_risk,
             theorem=self.number,
             title=self.title,
-            target=self.target,
+            target=TARGETS[evidence.protocol.sampling],
             terms=terms,
             terms_of=("value", value),
             attribution=cover.attribute(terms["deviation"], balls, paid),

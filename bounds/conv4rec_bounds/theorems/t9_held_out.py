@@ -91,7 +91,12 @@ class HeldOutRisk(Theorem):
     rate = r"\sqrt{1/N}"
     page = "theory/t9"
     assumptions = (
-        Assumption("A1", "Training and tuning have not seen the held-out interactions.", _not_held_out),
+        Assumption(
+            "A1",
+            "Training and tuning have not seen the held-out interactions, and the catalogue (items and levels) was "
+            "fixed without them.",
+            _not_held_out,
+        ),
         Assumption(
             "A2",
             "Given the users, masks and everything that made the predictor and its smoothing, held-out interactions "

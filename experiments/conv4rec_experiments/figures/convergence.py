@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from conv4rec_experiments.convergence import Slope, slope
 from conv4rec_experiments.figures.style import SERIES, Series, applied, new_figure, save
 from conv4rec_experiments.files import write_text
+from conv4rec_experiments.formatting import confidence
 
 __all__ = ["LEAST_SIZE_OF_SLOPES", "caption", "draw_convergence"]
 
@@ -96,6 +97,6 @@ def caption(table: pl.DataFrame) -> str:
         "maximum-likelihood fit has on average for large N; the median of fitted over floor is "
         f"{', '.join(f'{ratio:.2f} at {size:,}' for size, ratio in zip(sizes, ratios, strict=True))}. Histogram "
         "estimator: each user's observed shares. T6 certificate: an upper bound that holds for each fit with "
-        f"probability at least {1 - first['delta']:.3g}. Slopes: least squares on log medians from N = "
+        f"confidence {confidence(first['delta'])}. Slopes: least squares on log medians from N = "
         f"{_least_size(table):,} on, with 95 % bootstrap intervals over seeds."
     )

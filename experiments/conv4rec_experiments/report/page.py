@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from conv4rec_bounds import Status
-from conv4rec_experiments.formatting import number, upper
+from conv4rec_experiments.formatting import confidence, number, upper
 
 if TYPE_CHECKING:
     from conv4rec_bounds import Certificate
     from conv4rec_experiments.evaluation import Evaluation
 
-__all__ = ["Figure", "Page", "confidence", "headline", "reason", "render"]
+__all__ = ["Figure", "Page", "headline", "reason", "render"]
 
 # Held-out statements first: they are the ones a reader can compare with the measured loss.
 PREFERRED = ("T6", "T9", "T9-pool", "T1")
@@ -95,15 +95,6 @@ def render(page: Page) -> str:
     )
 
 
-def confidence(failure: float) -> str:
-    """Write the confidence that goes with a failure probability, in percent.
-
-    >>> confidence(0.05)
-    '95 %'
-    """
-    return f"{100 * (1 - failure):.6g} %"
-
-
 def reason(row: Mapping[str, Any]) -> str:
     """Write the reason of a row of certificates, with the theorem in front."""
     said = str(row["reason"])
@@ -127,14 +118,15 @@ def _plain(certificate: Certificate) -> str:
     if certificate.theorem == "T6":
         return (
             "the model's probability of any event differs from the true one, on average over the users, by at most "
-            f"{upper(100 * value, 3)} percentage points"
+            f"{upper(math.nextafter(100 * value, math.inf), 3)} percentage points"
         )
+    choices = math.exp(value) * (1 + 1e-14)  # above the exponential, whatever its rounding
     whose = {
         "T9-pool": "the smoothed model's mean loss over the whole held-out pool",
-        "T9": "the smoothed model's mean loss on new interactions of the same users",
-        "T1": "the model's mean loss on new interactions of the same users",
+        "T9": "the smoothed model's mean loss on new interactions of the same users, drawn by the same laws,",
+        "T1": f"the model's {certificate.target.removesuffix(' (nats)')}",
     }[certificate.theorem]
     return (
-        f"{whose} is at most {upper(value)} nats, as if it chose blindly among {upper(math.exp(value), 3)} pairs of "
+        f"{whose} is at most {upper(value)} nats, as if it chose blindly among {upper(choices, 3)} pairs of "
         f"item and level instead of {math.exp(trivial):,.0f}"
     )
