@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -44,23 +47,35 @@ class TrainingState:
 
 
 def save_state(path: Path, state: TrainingState) -> None:
-    """Write a state to a safetensors file; a reader finds the old file or the new one, never a half."""
+    """Write a state to a safetensors file; a reader finds the old file or the new one, never a half.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
     tensors = {
         f"{group}/{name}": value.detach().cpu().contiguous()
         for group in ("weights", "best", "moments")
         for name, value in getattr(state, group).items()
     }
-    description = {
-        "format": FORMAT,
-        "fingerprint": state.fingerprint,
-        "epoch": state.epoch,
-        "best_epoch": state.best_epoch,
-        "history": state.history,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    description = json.dumps(
+        {
+            "format": FORMAT,
+            "fingerprint": state.fingerprint,
+            "epoch": state.epoch,
+            "best_epoch": state.best_epoch,
+            "history": state.history,
+        }
+    )
+    metadata = {"training": description, "digest": _digest(description, tensors)}
     part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata={"training": json.dumps(description)})
-    os.replace(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, part, metadata=metadata)
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"The checkpoint {path} cannot be written ({error}); name another directory.") from error
 
 
 def load_state(path: Path, fingerprint: str) -> TrainingState:
@@ -73,8 +88,11 @@ def load_state(path: Path, fingerprint: str) -> TrainingState:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            description = json.loads((file.metadata() or {})["training"])
+            metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if metadata["digest"] != _digest(metadata["training"], tensors):
+            raise ValueError("it is not what was saved")
+        description = json.loads(metadata["training"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"The checkpoint {path} cannot be read ({error}); delete it to start anew.") from error
     if description["format"] != FORMAT or description["fingerprint"] != fingerprint:
@@ -87,3 +105,12 @@ def load_state(path: Path, fingerprint: str) -> TrainingState:
         group, name = key.split("/", 1)
         groups[group][name] = value
     return TrainingState(fingerprint, description["epoch"], description["best_epoch"], description["history"], **groups)
+
+
+def _digest(description: str, tensors: Mapping[str, torch.Tensor]) -> str:
+    digest = sha256(description.encode())
+    for name in sorted(tensors):
+        values = np.ascontiguousarray(tensors[name].numpy())
+        digest.update(f"{name} {values.dtype} {values.shape}".encode())
+        digest.update(values.data)
+    return digest.hexdigest()

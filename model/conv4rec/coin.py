@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["splitmix64", "tails"]
+__all__ = ["MAX_SEED", "splitmix64", "tails"]
+
+# A seed is one word of the generator.
+MAX_SEED = 2**64 - 1
 
 
 def tails(

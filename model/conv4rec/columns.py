@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self, TypeAlias, get_args
 
@@ -106,8 +106,12 @@ def _text(column: pl.Series) -> pl.Series:
 def _identifiers(column: pl.Series, columns: Columns) -> tuple[npt.NDArray[np.int64], pl.Series]:
     ids = _text(column)
     if ids.dtype.is_integer():
+        missing = ids.is_null()
         narrow = ids.cast(pl.Int64, strict=False)
-        ids = narrow if narrow.null_count() == ids.null_count() else ids
+        if narrow.null_count() > missing.sum():
+            narrow = ids.cast(pl.UInt64, strict=False)
+        _refuse(columns, ids, narrow.is_null() & ~missing, "an integer of 64 bits", "write the column as text")
+        ids = narrow
     elif ids.dtype not in (pl.String, pl.Null):
         raise InputError(
             f"{columns.where(0, column.name)}: identifiers of type {ids.dtype} cannot be compared exactly, "
@@ -149,6 +153,8 @@ def _levels(
 
 
 def _checked_levels(levels: Levels) -> tuple[float, ...] | tuple[str, ...]:
+    if not isinstance(levels, Sized):
+        raise InputError(f"levels={levels!r} is no list of numbers or names; correct it.")
     names = [level for level in levels if isinstance(level, str)]
     if len(names) == len(levels) and not isinstance(levels, str):
         if not names or len(set(names)) < len(names) or "" in names:

@@ -22,7 +22,8 @@ class Draws:
     """What the encoder reads and what the loss scores in each batch: the split's own parts, or new draws of them.
 
     New draws toss a coin with the split's share for every item of a user (masked splits) or for every interaction
-    of the profile and scored parts; heads goes to the profile.
+    of the profile and scored parts; heads goes to the profile. `users` are those that may have scored interactions,
+    `expected` is how many of these there are in an epoch, on average over the draws.
     """
 
     def __init__(self, split: Split, *, dropout: float, redraw: bool) -> None:
@@ -33,10 +34,12 @@ class Draws:
             self.pool = CellsByUser.of(split.profile, split.scored)
             sizes = len(split.profile), len(split.scored)
             self.share = sizes[0] / sum(sizes) if split.coin is None else split.coin
+            self.expected = (1 - self.share) * sum(sizes)
             self.users = np.flatnonzero(self.pool.count)
         else:
             self.profile = CellsByUser.of(split.profile)
             self.scored = CellsByUser.of(split.scored)
+            self.expected = float(len(split.scored))
             self.users = np.flatnonzero(self.scored.count)
 
     def batch(self, users: Codes, rng: np.random.Generator) -> tuple[Cells, Cells, Mask | None]:

@@ -124,7 +124,7 @@ class Conv4Rec(Predictions):
             level_offset=level_offset,
             lift_activation=lift_activation,
             code_activation=code_activation,
-            hidden=tuple(hidden),
+            hidden=hidden,
         )
         self.options = TrainingOptions(
             epochs=epochs,
@@ -185,6 +185,7 @@ class Conv4Rec(Predictions):
             self.options.batch_users,
             n_items=size.n_items,
             n_levels=size.n_levels,
+            channels=size.channels,
             itemsize=self.options.dtype.itemsize,
             available=available_memory(device),
             weights=sum(prod(shape) for shape in size.shapes().values()),

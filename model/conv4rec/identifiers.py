@@ -25,14 +25,12 @@ def identifier_series(ids: Iterable[int] | Iterable[str], axis: str) -> pl.Serie
     if isinstance(ids, str):
         raise InputError(f"{ids!r} is one text, expected a list of {axis} identifiers; write [{ids!r}].")
     try:
+        if not isinstance(ids, Iterable):
+            raise InputError(f"{ids!r} is one value, expected a list of {axis} identifiers; write [{ids!r}].")
         return pl.Series(axis, ids if isinstance(ids, pl.Series) else list(ids), strict=True)
-    except TypeError as error:
+    except (TypeError, OverflowError) as error:
         raise InputError(
-            f"{axis} identifiers of several types, expected all integers or all text; convert them."
-        ) from error
-    except OverflowError as error:
-        raise InputError(
-            f"a {axis} identifier is an integer beyond 64 bits, expected a smaller one or text; write it as text."
+            f"{axis} identifiers of several types or beyond 64 bits, expected all integers or all text; convert them."
         ) from error
 
 

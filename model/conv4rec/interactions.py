@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from conv4rec.columns import Columns, Duplicates, Levels, encode
+from conv4rec.columns import Duplicates, Levels, encode
 from conv4rec.errors import InputError
-from conv4rec.identifiers import codes_of, identifier_series
-from conv4rec.roles import Roles, choose_columns
+from conv4rec.identifiers import codes_of
+from conv4rec.roles import Roles
+from conv4rec.sources import Frame, columns_of_frame, columns_of_matrix
 
 if TYPE_CHECKING:
     from scipy.sparse import sparray, spmatrix
 
 __all__ = ["Interactions"]
-
-
-class Frame(Protocol):
-    """What is asked of a data frame, be it of polars or of pandas: names, and a column for each name."""
-
-    def __len__(self) -> int: ...
-
-    @property
-    def columns(self) -> Any: ...
-
-    def __getitem__(self, name: str, /) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,7 +45,8 @@ class Interactions:
     Raises
     ------
     InputError
-        Lengths differ, a code is out of range, a time is not finite, identifiers or levels are not distinct.
+        Lengths differ, a code is out of range, a time is not finite, identifiers or levels are not distinct, or
+        rating values are not finite and ascending.
 
     Examples
     --------
@@ -103,8 +94,7 @@ class Interactions:
             ids = getattr(self, name)
             if ids.null_count() or ids.n_unique() < len(ids):
                 raise InputError(f"{name} must be distinct and complete; give each identifier once.")
-        if not self.levels or len(set(self.levels)) < len(self.levels):
-            raise InputError(f"levels {self.levels!r} must be distinct and at least one; give each level once.")
+        _check_levels(self.levels)
 
     @classmethod
     def from_frame(
@@ -135,19 +125,7 @@ class Interactions:
         >>> Interactions.from_frame(clicks, levels=["view", "buy"]).level.tolist()
         [0, 1]
         """
-        if not isinstance(frame, pl.DataFrame) and not hasattr(frame, "iloc"):
-            raise InputError(
-                f"expected a data frame of polars or pandas, not {type(frame).__name__}; convert it first."
-            )
-        if not len(frame):
-            raise InputError("the frame has no rows, expected at least one interaction; give another frame.")
-        names = [str(name) for name in frame.columns]
-        chosen = choose_columns(names, Roles(user, item, level, time), implicit, "frame")
-        columns = Columns.take(
-            chosen,
-            lambda name: _series(frame, name),
-            lambda row, column: f"frame, row {row} (from 0), column {column!r}",
-        )
+        columns = columns_of_frame(frame, Roles(user, item, level, time), implicit)
         return cls(*encode(columns, levels, duplicates))
 
     @classmethod
@@ -181,27 +159,7 @@ class Interactions:
         >>> data.frame().rows()
         [(0, 'x', 5.0), (1, 'x', 3.5), (1, 'y', 4.0)]
         """
-        if not hasattr(matrix, "tocoo"):
-            raise InputError(f"expected a sparse matrix of scipy, not {type(matrix).__name__}; convert it first.")
-        entries = matrix.tocoo()
-        if entries.ndim != 2:
-            raise InputError(f"expected a matrix of users and items, not {entries.ndim} dimensions; reshape it first.")
-        if not entries.nnz:
-            raise InputError("the matrix stores no entry, expected at least one interaction; give another matrix.")
-        implicit = implicit or entries.dtype.kind == "b"
-        if implicit and not entries.data.all():
-            raise InputError(
-                "an implicit matrix stores zeros, expected only what was consumed; call eliminate_zeros()."
-            )
-        rows, cols = entries.row, entries.col
-        columns = Columns(
-            _named(rows, user_ids, entries.shape[0], "user"),
-            _named(cols, item_ids, entries.shape[1], "item"),
-            None if implicit else pl.Series("level", entries.data),
-            None,
-            lambda index, column: f"matrix, entry ({rows[index]}, {cols[index]}), {column}",
-        )
-        return cls(*encode(columns, levels, duplicates))
+        return cls(*encode(columns_of_matrix(matrix, user_ids, item_ids, implicit), levels, duplicates))
 
     def __len__(self) -> int:
         """Count the interactions, N."""
@@ -248,9 +206,21 @@ class Interactions:
         )
 
     def subset(self, which: npt.ArrayLike) -> Self:
-        """Select interactions by positions or by a mask of length N; identifiers and levels stay the same."""
+        """Select interactions by positions or by a mask of length N; identifiers and levels stay the same.
+
+        Raises
+        ------
+        InputError
+            A position is out of range, or the mask has another length.
+        """
         index = np.asarray(which)
         index = index.astype(np.int64) if index.size == 0 and index.dtype != bool else index
+        try:
+            index = np.arange(len(self))[index]
+        except IndexError as error:
+            raise InputError(
+                f"{error}: expected positions from 0 to {len(self) - 1} or a mask of that many."
+            ) from error
         time = None if self.time is None else self.time[index]
         return replace(self, user=self.user[index], item=self.item[index], level=self.level[index], time=time, merged=0)
 
@@ -286,38 +256,20 @@ class Interactions:
         return codes_of(ids, self.item_ids, "item")
 
 
+def _check_levels(levels: Sequence[float] | Sequence[str]) -> None:
+    if all(isinstance(level, str) for level in levels):
+        fine = 0 < len(levels) == len(set(levels))
+    else:
+        numbers = np.array([np.nan if isinstance(level, str) else level for level in levels], dtype=np.float64)
+        fine = bool(np.isfinite(numbers).all() and (np.diff(numbers) > 0).all())
+    if not fine:
+        raise InputError(
+            f"levels {levels!r} must be distinct names, or finite numbers in ascending order; correct them."
+        )
+
+
 def _frozen(values: npt.NDArray[Any], dtype: type[np.generic]) -> npt.NDArray[Any]:
     """View of an array that refuses to be written to; the caller's own array stays as it was."""
     view = values.astype(dtype, copy=False).view()
     view.flags.writeable = False
     return view
-
-
-def _series(frame: Frame, name: str) -> pl.Series:
-    column = frame[name]
-    if isinstance(column, pl.Series):
-        return column
-    values, missing = column.to_numpy(), column.isna().to_numpy()
-    if values.dtype.kind == "M":
-        values = values.astype("M8[us]")
-    elif values.dtype.kind not in "biuf":
-        values = [None if gone else value for value, gone in zip(column.tolist(), missing, strict=True)]
-    try:
-        return pl.Series(name, values, strict=True)
-    except TypeError as error:
-        raise InputError(
-            f"frame, column {name!r}: values of several types, expected one; convert the column."
-        ) from error
-
-
-def _named(
-    codes: npt.NDArray[np.integer[Any]], ids: Sequence[int] | Sequence[str] | None, size: int, axis: str
-) -> pl.Series:
-    if ids is None:
-        return pl.Series(axis, codes)
-    table = identifier_series(ids, axis)
-    if len(table) != size or table.n_unique() < size:
-        raise InputError(
-            f"{axis}_ids holds {table.n_unique()} distinct identifiers, expected {size}; give one for each."
-        )
-    return table.gather(codes).rename(axis)

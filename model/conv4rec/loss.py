@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conv4rec.interactions import Interactions
     from conv4rec.splits import Split
 
-__all__ = ["LogProbabilities", "ScoredLosses", "joint_loss", "log_probabilities"]
+__all__ = ["LogProbabilities", "ScoredLosses", "check_scorable", "joint_loss", "log_probabilities"]
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,23 @@ class LogProbabilities:
         return {"joint": joint, "implicit": implicit, "explicit": joint - implicit}
 
 
+def check_scorable(part: Interactions, split: Split) -> None:
+    """Refuse a part that no model can score under the mask of the split.
+
+    Raises
+    ------
+    InputError
+        If the part is empty, or an interaction's item is masked for its user.
+    """
+    if len(part) == 0:
+        raise InputError("There are no interactions to score; give a part with at least one.")
+    if split.is_masked(part).any():
+        raise InputError(
+            "An interaction to score has an item that is masked for its user; "
+            "score the scored, validation or held-out part of the same split."
+        )
+
+
 def log_probabilities(
     logits_of: Callable[[npt.NDArray[np.int64]], torch.Tensor],
     part: Interactions,
@@ -173,8 +190,7 @@ def log_probabilities(
     InputError
         If the part is empty, or an interaction's item is masked for its user.
     """
-    if len(part) == 0:
-        raise InputError("There are no interactions to score; give a part with at least one.")
+    check_scorable(part, split)
     by_user = CellsByUser.of(part)
     users = np.flatnonzero(by_user.count)
     joint, implicit, cells = [], [], []
@@ -195,10 +211,4 @@ def log_probabilities(
     order = np.argsort(part.user, kind="stable")
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    result = LogProbabilities(*(np.concatenate(values)[back] for values in (joint, implicit, cells)))
-    if np.isneginf(result.implicit).any():
-        raise InputError(
-            "An interaction to score has an item that is masked for its user; "
-            "score the scored, validation or held-out part of the same split."
-        )
-    return result
+    return LogProbabilities(*(np.concatenate(values)[back] for values in (joint, implicit, cells)))

@@ -13,10 +13,14 @@ from conv4rec.errors import InputError
 
 __all__ = ["available_memory", "chosen_threads", "users_per_batch"]
 
-# The logits of a batch, the two-stage softmax over them and their gradients: so many arrays of their size at once.
-COPIES = 5
-# A weight, its gradient, two moments of the optimiser, and the best value so far.
-WEIGHT_COPIES = 5
+# Numbers held at once for each user and item of a batch, with their gradients: for each level the logits, for each
+# channel the decoded values, and besides them the offset's channel and the sums over levels.
+COPIES_OF_LEVEL = 3
+COPIES_OF_CHANNEL = 3
+COPIES_OF_ITEM = 4
+# A weight, its gradient, two moments of the optimiser, the best value so far, its start or next best value; and the
+# four that a checkpoint writes.
+WEIGHT_COPIES = 10
 SHARE_OF_MEMORY = 0.8
 # Below so many logits per batch a second thread costs more than it brings.
 LOGITS_PER_THREAD = 2**18
@@ -46,6 +50,7 @@ def users_per_batch(
     *,
     n_items: int,
     n_levels: int,
+    channels: int,
     itemsize: int,
     available: int,
     weights: int = 0,
@@ -56,8 +61,8 @@ def users_per_batch(
     ----------
     wanted : int
         Users per batch asked for.
-    n_items, n_levels : int
-        Sizes of the axes `item` and `level`.
+    n_items, n_levels, channels : int
+        Sizes of the axes `item`, `level` and `channel`.
     itemsize : int
         Bytes of one logit.
     available : int
@@ -72,11 +77,12 @@ def users_per_batch(
 
     Examples
     --------
-    >>> users_per_batch(32, n_items=1000, n_levels=10, itemsize=4, available=10**6)
+    >>> users_per_batch(32, n_items=1000, n_levels=10, channels=3, itemsize=4, available=10**6)
     4
     """
     for_weights = weights * itemsize * WEIGHT_COPIES
-    for_user = n_items * n_levels * itemsize * COPIES
+    for_item = COPIES_OF_LEVEL * n_levels + COPIES_OF_CHANNEL * channels + COPIES_OF_ITEM
+    for_user = n_items * for_item * itemsize
     fitting = (int(available * SHARE_OF_MEMORY) - for_weights) // for_user
     if fitting < 1:
         raise InputError(
@@ -101,19 +107,12 @@ def chosen_threads(logits_per_batch: int, threads: int | None = None) -> Iterato
     threads : int, optional
         A number of threads that overrides the choice.
 
-    Raises
-    ------
-    InputError
-        If `threads` is below 1.
-
     Examples
     --------
     >>> with chosen_threads(1000) as number:
     ...     number, torch.get_num_threads()
     (1, 1)
     """
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}; expected a whole number of at least 1, or None.")
     before = torch.get_num_threads()
     number = threads or min(before, max(1, logits_per_batch // LOGITS_PER_THREAD))
     torch.set_num_threads(number)

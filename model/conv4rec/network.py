@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from conv4rec.arguments import flag, whole_number
 from conv4rec.batches import ProfileBatch
 from conv4rec.errors import InputError
 
@@ -42,13 +43,13 @@ class Architecture:
         Whether the code also shifts the levels of all items of a user (the map `offset`).
     lift_activation, code_activation : {"identity", "tanh", "relu"}
         Activations after lift and after encode; each is 1-Lipschitz and 0 at 0.
-    hidden : tuple of int
+    hidden : sequence of int
         Sizes of further layers between encode and decode, shared by the channels; none by default.
 
     Raises
     ------
     InputError
-        If a size is not a positive integer or an activation has another name.
+        If a size is not a positive integer, a choice is not True or False, or an activation has another name.
 
     Examples
     --------
@@ -64,14 +65,19 @@ class Architecture:
     level_offset: bool = True
     lift_activation: Activation = "identity"
     code_activation: Activation = "tanh"
-    hidden: tuple[int, ...] = ()
+    hidden: Sequence[int] = ()
 
     def __post_init__(self) -> None:
-        sizes = {name: getattr(self, name) for name in ("n_items", "n_levels", "channels", "code")}
-        sizes |= {f"hidden[{place}]": size for place, size in enumerate(self.hidden)}
-        for name, size in sizes.items():
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise InputError(f"{name} is {size!r}; expected a whole number of at least 1.")
+        if not isinstance(self.hidden, Sequence):
+            raise InputError(f"hidden is {self.hidden!r}; expected the sizes of the layers in a list.")
+        hidden = tuple(whole_number(f"hidden[{place}]", size, 1) for place, size in enumerate(self.hidden))
+        checked: dict[str, object] = {"hidden": hidden}
+        for name in ("n_items", "n_levels", "channels", "code"):
+            checked[name] = whole_number(name, getattr(self, name), 1)
+        for name in ("shared_maps", "level_offset"):
+            checked[name] = flag(name, getattr(self, name))
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
         for name in ("lift_activation", "code_activation"):
             if getattr(self, name) not in get_args(Activation):
                 choices = ", ".join(get_args(Activation))

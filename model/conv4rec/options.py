@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
-import numpy as np
 import torch
 
+from conv4rec.arguments import flag, real_number, whole_number
+from conv4rec.coin import MAX_SEED
 from conv4rec.errors import InputError
 
 __all__ = ["TrainingOptions", "choose_device"]
+
+MAX_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -37,17 +41,27 @@ class TrainingOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        checked: dict[str, object] = {
+            "epochs": whole_number("epochs", self.epochs, 0),
+            "patience": whole_number("patience", self.patience, 1),
+            "batch_users": whole_number("batch_users", self.batch_users, 1),
+            "learning_rate": real_number("learning_rate", self.learning_rate),
+            "weight_decay": real_number("weight_decay", self.weight_decay),
+            "bias_decay": real_number("bias_decay", self.bias_decay),
+            "profile_dropout": real_number("profile_dropout", self.profile_dropout),
+            "redraw": flag("redraw", self.redraw),
+            "seed": whole_number("seed", self.seed, 0, MAX_SEED),
+            "threads": None if self.threads is None else whole_number("threads", self.threads, 1, MAX_THREADS),
+        }
+        # Numbers of numpy become those of Python, which can be written to the description of a model.
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
         ranges = {
-            "epochs": self.epochs >= 0,
-            "patience": self.patience >= 1,
-            "batch_users": self.batch_users >= 1,
-            "learning_rate": 0 < self.learning_rate < np.inf,
-            "weight_decay": 0 <= self.weight_decay < np.inf,
-            "bias_decay": 0 <= self.bias_decay < np.inf,
+            "learning_rate": 0 < self.learning_rate < inf,
+            "weight_decay": 0 <= self.weight_decay < inf,
+            "bias_decay": 0 <= self.bias_decay < inf,
             "profile_dropout": 0 <= self.profile_dropout < 1,
-            "seed": self.seed >= 0,
             "precision": self.precision in ("float32", "float64"),
-            "threads": self.threads is None or self.threads >= 1,
         }
         for name, right in ranges.items():
             if not right:
@@ -79,8 +93,9 @@ def choose_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise InputError(f'device is {name!r}; expected "auto", "cpu" or "cuda".') from error
-    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and not torch.cuda.is_available()):
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count()}
+    if (device.index or 0) >= counts.get(device.type, 0):
         raise InputError(f'device {name!r} is not available here; use "auto" or "cpu".')
     return device

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conv4rec.errors import InputError
-from conv4rec.loss import LogProbabilities
+from conv4rec.loss import LogProbabilities, check_scorable
 
 if TYPE_CHECKING:
     from conv4rec.interactions import Interactions
@@ -37,7 +37,14 @@ class CellModel:
     cell_logits: Array
 
     def log_probabilities(self, part: Interactions, split: Split) -> LogProbabilities:
-        """Score a part under the mask of the split, exactly as a network is scored."""
+        """Score a part under the mask of the split, exactly as a network is scored.
+
+        Raises
+        ------
+        InputError
+            If the part is empty, or an interaction's item is masked for its user.
+        """
+        check_scorable(part, split)
         item_logs = np.logaddexp.reduce(self.cell_logits, axis=1)
         inside, items = _log_unmasked_mass(item_logs[:, None], part, split)
         # Rounding may leave a certain cell a hair above probability one.

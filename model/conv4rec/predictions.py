@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
+from conv4rec.arguments import whole_number
 from conv4rec.batches import CellsByUser, ProfileBatch
 from conv4rec.errors import InputError
 from conv4rec.interactions import Interactions
@@ -44,6 +45,16 @@ class Fitted:
     def seen(self) -> CellsByUser:
         """All interactions of the split, by user."""
         return CellsByUser.of(self.split.interactions)
+
+    @cached_property
+    def certified(self) -> CellsByUser:
+        """The profile part of the split, by user."""
+        return CellsByUser.of(self.split.profile)
+
+    @cached_property
+    def known(self) -> CellsByUser:
+        """All that training saw, by user."""
+        return CellsByUser.of(self.split.profile, self.split.scored, self.split.validation)
 
 
 class Predictions:
@@ -96,19 +107,20 @@ class Predictions:
             If the table would not fit in memory.
         """
         codes = self._users(users)
-        data = self.interactions
-        needed = 2 * 8 * len(codes) * data.n_items * data.n_levels
-        available = available_memory(torch.device("cpu"))
-        if needed > available // 2:
-            raise InputError(
-                f"{len(codes)} users x {data.n_items} items x {data.n_levels} levels need {needed / 1e9:.3g} GB, of "
-                f"which {available / 2e9:.3g} GB may be taken; pass fewer users at a time."
-            )
+        self._check_table(len(codes), self.interactions.n_levels)
         return np.concatenate([prediction.cells() for _, prediction in self._predict(codes, profile)])
 
     def consumption(self, users: Ids, *, profile: ProfileKind = "certified") -> Array:
-        """Return P(item | user), shape (user, item); each row sums to 1."""
-        return np.concatenate([part.consume for _, part in self._predict(self._users(users), profile)])
+        """Return P(item | user), shape (user, item); each row sums to 1.
+
+        Raises
+        ------
+        InputError
+            If the table would not fit in memory.
+        """
+        codes = self._users(users)
+        self._check_table(len(codes), 1)
+        return np.concatenate([part.consume for _, part in self._predict(codes, profile)])
 
     def levels(self, users: Ids, items: Ids, *, profile: ProfileKind = "certified") -> Array:
         """Return P(level | user, item consumed) of pairs, shape (pair, level); rows sum to 1.
@@ -138,7 +150,8 @@ class Predictions:
 
         Columns: `item`; `seen`, whether the user has any interaction with it; `p_consume`; `expected_level`; if
         there are several levels, `p_high`, the probability of a level above lo + 0.6 (hi - lo); and
-        P(level | consumed) for each level in a column named `p_` and the level.
+        P(level | consumed) for each level in a column named `p_` and the level, or `p_level_` and the level where an
+        event is itself called "consume" or "high".
         """
         code = self._user(user)
         data = self.interactions
@@ -152,7 +165,8 @@ class Predictions:
         }
         if data.n_levels > 1:
             columns["p_high"] = level[:, high_levels(data.level_values)].sum(axis=1)
-        return pl.DataFrame(columns | {f"p_{name}": level[:, place] for place, name in enumerate(data.levels)})
+        prefix = "p_level_" if {"p_consume", "p_high"} & {f"p_{name}" for name in data.levels} else "p_"
+        return pl.DataFrame(columns | {f"{prefix}{name}": level[:, place] for place, name in enumerate(data.levels)})
 
     def recommend(self, users: Ids, k: int = 10, *, profile: ProfileKind = "certified") -> pl.DataFrame:
         """Return the k unseen items that each user is likeliest to consume.
@@ -160,8 +174,7 @@ class Predictions:
         Items with which the user has any interaction, of whatever part, are left out; a user with fewer than k
         unseen items gets those. Columns: `user`, `rank` from 1, `item`, `score` = P(item | user).
         """
-        if k < 1:
-            raise InputError(f"k is {k}; ask for at least one item.")
+        k = whole_number("k", k, 1)
         codes = self._users(users)
         data = self.interactions
         chosen: list[tuple[Codes, Codes, Codes, Array]] = []
@@ -249,7 +262,7 @@ class Predictions:
                 raise InputError("The part has other users, items or levels than the model; use parts of its data.")
         batch_users = self._batch_users()
         with chosen_threads(batch_users * data.n_items * data.n_levels, self.options.threads):
-            return log_probabilities(self._logits(split.profile), part, split, batch_users=batch_users)
+            return log_probabilities(self._logits(CellsByUser.of(split.profile)), part, split, batch_users=batch_users)
 
     def _fitted(self) -> Fitted:
         if self._state is None:
@@ -271,20 +284,31 @@ class Predictions:
         seen[cells.row, cells.item] = True
         return seen
 
+    def _check_table(self, n_users: int, n_levels: int) -> None:
+        """Refuse a table of probabilities, built in batches and then joined, that would not fit in memory."""
+        n_items = self.interactions.n_items
+        needed = 2 * 8 * n_users * n_items * n_levels
+        free = available_memory(torch.device("cpu")) // 2
+        if needed > free:
+            raise InputError(
+                f"{n_users} users x {n_items} items x {n_levels} levels need {needed / 1e9:.3g} GB, of which "
+                f"{free / 1e9:.3g} GB may be taken; pass fewer users at a time."
+            )
+
     def _batch_users(self) -> int:
         network = self._fitted().network
         return users_per_batch(
             BATCH_USERS,
             n_items=network.architecture.n_items,
             n_levels=network.architecture.n_levels,
+            channels=network.architecture.channels,
             itemsize=8,
             available=available_memory(network.cell_bias.device),
         )
 
-    def _logits(self, *parts: Interactions) -> Callable[[Codes], torch.Tensor]:
+    def _logits(self, cells: CellsByUser) -> Callable[[Codes], torch.Tensor]:
         network = self._fitted().network
         size, device = network.architecture, network.cell_bias.device
-        cells = CellsByUser.of(*parts)
 
         def logits(users: Codes) -> torch.Tensor:
             profiles = ProfileBatch.of(
@@ -297,11 +321,10 @@ class Predictions:
 
     def _predict(self, users: Codes, profile: ProfileKind) -> Iterator[tuple[int, Prediction]]:
         """Predict batch by batch, each with the place of its first user."""
-        split, size = self.split, self.architecture
+        state, size = self._fitted(), self.architecture
         if profile not in get_args(ProfileKind):
             raise InputError(f'profile is {profile!r}; expected "certified" or "history".')
-        seen = (split.profile,) if profile == "certified" else (split.profile, split.scored, split.validation)
-        logits = self._logits(*seen)
+        logits = self._logits(state.certified if profile == "certified" else state.known)
         batch_users = self._batch_users()
         for first in range(0, len(users), batch_users):
             batch = users[first : first + batch_users]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from conv4rec.arguments import real_number, whole_number
 from conv4rec.errors import InputError
 
 __all__ = ["Prediction", "high_levels", "rank_gems"]
@@ -66,7 +67,7 @@ def high_levels(level_values: Array, threshold: float | None = None) -> Mask:
     Raises
     ------
     InputError
-        If no level or every level would be high, as happens with a single level.
+        If no level or every level would be high, as happens with a single level, or the threshold is no number.
 
     Examples
     --------
@@ -74,7 +75,7 @@ def high_levels(level_values: Array, threshold: float | None = None) -> Mask:
     [False, False, False, True, True]
     """
     low, top = float(level_values.min()), float(level_values.max())
-    bound = low + HIGH_SHARE * (top - low) if threshold is None else threshold
+    bound = low + HIGH_SHARE * (top - low) if threshold is None else real_number("high", threshold)
     high: Mask = level_values > bound
     if high.all() or not high.any():
         raise InputError(
@@ -112,9 +113,8 @@ def rank_gems(consume: Array, high: Array, candidates: Codes, k: int, unlikely: 
     >>> rank_gems(consume, high, np.arange(4), k=1).tolist()
     [3]
     """
-    if k < 1:
-        raise InputError(f"k is {k}; ask for at least one item.")
-    if not 0 < unlikely <= 1:
+    k = whole_number("k", k, 1)
+    if not 0 < real_number("unlikely", unlikely) <= 1:
         raise InputError(f"unlikely is {unlikely}; expected a share above 0 and at most 1.")
     count = int(np.ceil(unlikely * len(candidates)))
     kept = np.sort(np.argsort(consume[candidates], kind="stable")[:count])

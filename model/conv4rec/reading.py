@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from conv4rec.interactions import Interactions
 from conv4rec.roles import Roles, choose_columns
 
 __all__ = ["FORMATS", "read"]
+
+
+Part = TypeVar("Part")
 
 
 class Format(NamedTuple):
@@ -167,16 +170,29 @@ def _find(path: Path) -> Path:
 
 
 def _parquet(file: Path) -> Table:
-    try:
-        names = list(pl.read_parquet_schema(file))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{file}: not a Parquet file ({error}); give format= or write the file anew.") from error
+    # A plain path: an asterisk or a bracket in it is no pattern.
+    lazy = pl.scan_parquet(file, glob=False, hive_partitioning=False)
+
+    def column(name: str) -> pl.Series:
+        return _parquet_part(file, lambda: lazy.select(name).collect())[name]
+
     return Table(
-        names,
-        lambda name: pl.read_parquet(file, columns=[name], hive_partitioning=False)[name],
+        _parquet_part(file, lazy.collect_schema).names(),
+        column,
         lambda row, column: f"{file}, row {row} (from 0), column {column!r}",
         {},
     )
+
+
+def _parquet_part(file: Path, part: Callable[[], Part]) -> Part:
+    try:
+        return part()
+    # Where a file is damaged in the middle, the library panics instead of raising one of its errors.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{file}: not a Parquet file, or a damaged one ({reason}); give format= or write it anew."
+        ) from error
 
 
 def _text(file: Path, name: str | None, columns: Sequence[str] | None) -> Table:

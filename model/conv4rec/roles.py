@@ -29,8 +29,6 @@ KNOWN_NAMES: dict[Role, frozenset[str]] = {
             "isbn",
             "book",
             "bookid",
-        }
-        | {
             "track",
             "trackid",
             "song",
@@ -73,8 +71,8 @@ def choose_columns(names: Sequence[str], given: Roles, implicit: bool, source: s
     Raises
     ------
     InputError
-        A given column is missing, a role has several candidates, users or items have none, or no column is
-        known to hold levels although columns are left that could.
+        A given column is missing or has two roles, a role has several candidates, users or items have none, or no
+        column is known to hold levels although columns are left that could.
     """
     seen = ", ".join(repr(name) for name in names)
     if len(set(names)) < len(names):
@@ -91,6 +89,11 @@ def choose_columns(names: Sequence[str], given: Roles, implicit: bool, source: s
         )
     level = None if implicit else _choose(names, "level", given.level, source)
     chosen = Chosen(user, item, level, _choose(names, "time", given.time, source))
+    for role, column in chosen._asdict().items():
+        if column is not None and chosen.count(column) > 1:
+            raise InputError(
+                f"{source}: column {column!r} is to be the {role} and more; give each role its own column."
+            )
     left = [name for name in names if name not in chosen]
     if level is None and left and not implicit:
         raise InputError(

@@ -10,18 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from conv4rec.coin import tails
+from conv4rec.arguments import real_number, whole_number
+from conv4rec.coin import MAX_SEED, tails
 from conv4rec.errors import InputError
 from conv4rec.interactions import Interactions
+from conv4rec.protocols import PROTOCOLS, Protocol, statement
 
-__all__ = ["Part", "Protocol", "Split", "split_by_coin", "split_by_interaction", "split_by_time", "split_from_parts"]
-
-Protocol: TypeAlias = Literal["coin", "interaction", "time", "period"]
+__all__ = ["Part", "Split", "split_by_coin", "split_by_interaction", "split_by_time", "split_from_parts"]
 
 
 class Part(IntEnum):
@@ -31,39 +30,6 @@ class Part(IntEnum):
     SCORED = 1
     VALIDATION = 2
     HELD_OUT = 3
-
-
-ASSUMPTIONS: dict[Protocol, str] = {
-    "coin": (
-        "Protocol (c), item-wise: a coin, independent of the data, was tossed for every user and item, observed or "
-        "not, and the softmax runs over the items outside the profile; given users and profiles the other "
-        "interactions are independent if all interactions are independent given their users."
-    ),
-    "interaction": (
-        "Protocol (b), interaction-wise: a random permutation of all interactions was cut; given users and profiles "
-        "the other interactions are independent if all interactions are independent given their users."
-    ),
-    "time": (
-        "Protocol (a), an earlier period: the profile was recorded before one date, the same for all users; given "
-        "users and profiles the later interactions are independent only if, given the user, they are independent of "
-        "each other and of the past, which no split can make true."
-    ),
-    "period": (
-        "Protocol (a), given parts: the profile was recorded apart from the other parts; given users and profiles the "
-        "other interactions are independent if they were drawn so."
-    ),
-}
-POOL = {
-    True: (
-        "No user and item meet twice, so the interactions are a finite pool rather than independent draws: the scored "
-        "part is a uniformly random subset, without replacement, of the pool outside the profile, and what can be "
-        "certified is that pool; total variation to it means something on coarse cells only."
-    ),
-    False: (
-        "No user and item meet twice, so the interactions are no independent draws, and this split is no random subset "
-        "of a finite pool either: independence remains an assumption."
-    ),
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,14 +77,18 @@ class Split:
             raise InputError(
                 f"part must hold one of 0..3 for each of {len(self.interactions)} interactions; correct it."
             )
-        if self.protocol not in ASSUMPTIONS:
-            raise InputError(f"protocol={self.protocol!r} is not known, expected one of {', '.join(ASSUMPTIONS)}.")
+        if self.protocol not in PROTOCOLS:
+            raise InputError(f"protocol={self.protocol!r} is not known, expected one of {', '.join(PROTOCOLS)}.")
+        if self.seed is not None:
+            object.__setattr__(self, "seed", whole_number("seed", self.seed, 0, MAX_SEED))
+        if self.coin is not None:
+            object.__setattr__(self, "coin", real_number("coin", self.coin))
+            if not 0 <= self.coin <= 1:
+                raise InputError(f"coin is {self.coin!r}; expected a probability from 0 to 1.")
         if (self.protocol == "coin") != (self.coin is not None and self.seed is not None):
             raise InputError("a coin needs its probability and a seed, and only the protocol 'coin' has one.")
-        if self.seed is not None and self.coin is not None:
-            said = tails(self.seed, self.interactions.user, self.interactions.item, self.coin)
-            if (said != (part == Part.PROFILE)).any():
-                raise InputError("the profile is not where the coin says; make the split with split_by_coin.")
+        if self.masked and (self.is_masked(self.interactions) != (part == Part.PROFILE)).any():
+            raise InputError("the profile is not where the coin says; make the split with split_by_coin.")
         if not (part == Part.SCORED).any():
             raise InputError(
                 f"no interaction is scored among {len(part)}, so there would be nothing to learn from; "
@@ -191,6 +161,12 @@ class Split:
             mask[row] = tails(self.seed, user[None], items, self.coin)
         return mask
 
+    def is_masked(self, part: Interactions) -> npt.NDArray[np.bool_]:
+        """Say for each interaction whether its item is outside the softmax of its user, shape (N,)."""
+        if self.coin is None or self.seed is None:
+            return np.zeros(len(part), dtype=bool)
+        return tails(self.seed, part.user, part.item, self.coin)
+
     def counts(self) -> dict[str, int]:
         """Count the interactions of each part."""
         sizes = np.bincount(self.part, minlength=len(Part)).tolist()
@@ -199,10 +175,7 @@ class Split:
     @cached_property
     def statement(self) -> str:
         """Which protocol the split satisfies, under which assumption, and whether the data is a finite pool."""
-        assumption = ASSUMPTIONS[self.protocol]
-        if self.interactions.has_repeats:
-            return assumption
-        return f"{assumption} {POOL[self.protocol in ('coin', 'interaction')]}"
+        return statement(self.protocol, has_repeats=self.interactions.has_repeats)
 
 
 def split_by_coin(
@@ -347,19 +320,20 @@ def split_from_parts(
 
 
 def _checked_shares(shares: Sequence[float]) -> npt.NDArray[np.float64]:
-    checked = np.asarray(shares, dtype=np.float64)
+    try:
+        checked = np.asarray(shares, dtype=np.float64)
+    except (TypeError, ValueError):
+        checked = np.zeros(0)
     if checked.shape != (len(Part),) or not (checked >= 0).all() or not abs(checked.sum() - 1) < 1e-9:
         raise InputError(
-            f"shares {tuple(shares)} must be four numbers, none negative, that sum to 1 (profile, scored, validation, "
+            f"shares {shares} must be four numbers, none negative, that sum to 1 (profile, scored, validation, "
             "held out); correct them."
         )
     return checked
 
 
 def _generator(seed: int) -> np.random.Generator:
-    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
-        raise InputError(f"seed={seed!r} must be an integer from 0 to 2**64 - 1; correct it.")
-    return np.random.default_rng(seed)
+    return np.random.default_rng(whole_number("seed", seed, 0, MAX_SEED))
 
 
 def _cut(count: int, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.int8]:

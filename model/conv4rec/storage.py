@@ -55,9 +55,13 @@ def save_model(
     """Write a model and the split that it was trained on into a directory, the description last.
 
     `model.safetensors` holds weights and interactions as codes, `users.parquet` and `items.parquet` the identifiers,
-    and `model.json` in plain text all else, with a format version and the digest of every other file.
+    and `model.json` in plain text all else, with a format version and the digest of every file.
+
+    Raises
+    ------
+    InputError
+        If the directory cannot be written.
     """
-    path.mkdir(parents=True, exist_ok=True)
     data = split.interactions
     arrays = {f"weights/{name}": value.astype(options.precision) for name, value in weights.items()}
     arrays |= {name: getattr(data, name) for name in OBSERVED if getattr(data, name) is not None}
@@ -79,11 +83,15 @@ def save_model(
         "files": {file: sha256(content).hexdigest() for file, content in contents.items()},
         "history": history,
     }
-    contents[DESCRIPTION] = json.dumps(description, indent=2, ensure_ascii=False).encode()
-    for file, content in contents.items():
-        part = path / f"{file}.part"
-        part.write_bytes(content)
-        os.replace(part, path / file)
+    contents[DESCRIPTION] = _text(description | {"digest": _digest(description)})
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for file, content in contents.items():
+            part = path / f"{file}.part"
+            part.write_bytes(content)
+            os.replace(part, path / file)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); give another directory.") from error
 
 
 def load_model(path: Path) -> StoredModel:
@@ -94,10 +102,11 @@ def load_model(path: Path) -> StoredModel:
     InputError
         If a file is missing or damaged, or the format version is unknown.
     """
+    text = _read(path / DESCRIPTION)
     try:
-        description = json.loads(_read(path / DESCRIPTION))
+        description = json.loads(text)
         known = description["format"] == FORMAT and description["version"] == VERSION
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path / DESCRIPTION, error) from error
     if not known:
         raise InputError(
@@ -105,6 +114,8 @@ def load_model(path: Path) -> StoredModel:
             f"program reads {FORMAT!r} version {VERSION}: use the program that wrote it, or train anew."
         )
     try:
+        if description.pop("digest", None) != _digest(description):
+            raise _damaged(path / DESCRIPTION, "it is not the file that was saved")
         files = {file: _checked(path / file, description["files"][file]) for file in (ARRAYS, *TABLES.values())}
         return _assemble(description, files)
     except (SafetensorError, pl.exceptions.PolarsError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -127,15 +138,26 @@ def _assemble(description: dict[str, Any], files: dict[str, bytes]) -> StoredMod
         merged=description["merged"],
     )
     drawn = description["split"]
-    sizes = description["architecture"]
+    architecture = Architecture(**description["architecture"])
     weights = {name.removeprefix("weights/"): value for name, value in arrays.items() if name.startswith("weights/")}
+    sizes = (architecture.n_items, architecture.n_levels)
+    if sizes != (data.n_items, data.n_levels) or {k: v.shape for k, v in weights.items()} != architecture.shapes():
+        raise ValueError("the sizes of the network differ from those of its weights or its data")
     return StoredModel(
-        Architecture(**(sizes | {"hidden": tuple(sizes["hidden"])})),
+        architecture,
         TrainingOptions(**description["training"]),
         weights,
         Split(data, arrays["part"], drawn["protocol"], drawn["seed"], drawn["coin"]),
         description["history"],
     )
+
+
+def _text(description: Mapping[str, Any]) -> bytes:
+    return json.dumps(description, indent=2, ensure_ascii=False).encode()
+
+
+def _digest(description: Mapping[str, Any]) -> str:
+    return sha256(_text(description)).hexdigest()
 
 
 def _checked(path: Path, digest: str) -> bytes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,13 +60,14 @@ class _Trainer:
         self.best = self._copy()
         self.history: list[Record] = []
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A digest of all that decides the bits of the training, the number of epochs and the patience apart."""
         options = replace(self.options, epochs=0, patience=1)
-        digest = sha256(repr((self.network.architecture, options)).encode())
-        data = self.split.interactions
-        for array in (data.user, data.item, data.level, self.split.part):
+        split, data = self.split, self.split.interactions
+        plain = (self.network.architecture, options, split.protocol, split.seed, split.coin, data.levels)
+        digest = sha256(repr(plain).encode())
+        for array in (data.user, data.item, data.level, split.part):
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(self.start_bias.cpu().numpy().tobytes())
         return digest.hexdigest()
@@ -85,22 +88,21 @@ class _Trainer:
         for batch in batches:
             profile, scored, mask = self.draws.batch(batch, rng)
             losses = self._losses(batch, profile, scored, mask)
-            # The sum over the batch, scaled so that its mean over batches is the mean over interactions.
-            objective = losses.joint.sum() * (len(batches) / len(self.split.scored))
-            if not torch.isfinite(objective):
-                raise InputError(
-                    f"The training loss became {objective.item()} in epoch {self.epoch}; lower learning_rate, "
-                    f"which is {self.options.learning_rate}."
-                )
+            # The sum over the batch, scaled so that its mean over batches is the mean over interactions: over all that
+            # are scored in an epoch, or, where they are drawn anew, over as many as are expected.
+            objective = losses.joint.sum() * (len(batches) / self.draws.expected)
+            self._check_finite("training", objective.item())
             self._step(objective)
             sums += torch.stack([losses.implicit.detach().sum(), losses.explicit.detach().sum()]).cpu()
             count += len(scored)
         implicit, explicit = (sums / max(count, 1)).tolist()
-        self.record({"joint": implicit + explicit, "implicit": implicit, "explicit": explicit})
+        self.record({"joint": implicit + explicit, "implicit": implicit, "explicit": explicit} if count else None)
 
     def record(self, training: dict[str, float] | None) -> None:
         """Append the losses of the epoch, and keep the weights if they are the best so far."""
         validation = self._validation_losses()
+        if validation is not None:
+            self._check_finite("validation", validation["joint"])
         record: Record = {"epoch": self.epoch}
         for name, losses in (("train", training), ("validation", validation)):
             record |= {f"{name}_{part}": losses[part] if losses else None for part in PARTS}
@@ -108,6 +110,13 @@ class _Trainer:
         if validation is None or validation["joint"] <= min(r["validation_joint"] or 0.0 for r in self.history):
             self.best_epoch = self.epoch
             self.best = self._copy()
+
+    def _check_finite(self, name: str, loss: float) -> None:
+        if not isfinite(loss):
+            raise InputError(
+                f"The {name} loss became {loss} in epoch {self.epoch}; lower learning_rate, which is "
+                f"{self.options.learning_rate}."
+            )
 
     def _losses(self, users: Codes, profile: Cells, scored: Cells, mask: Mask | None) -> ScoredLosses:
         device = self.start_bias.device
@@ -224,7 +233,8 @@ def train(
     Raises
     ------
     InputError
-        If the loss stops being finite, or the checkpoint is damaged or belongs to another training.
+        If the loss stops being finite, the checkpoint cannot be written, is damaged, belongs to another training or
+        has done more epochs than asked for.
     """
     trainer = _Trainer(network, split, options)
     console = Console(stderr=True)
@@ -239,7 +249,13 @@ def train(
     )
     with chosen_threads(options.batch_users * network.cell_bias.numel(), options.threads), bar:
         if resume and checkpoint is not None and checkpoint.exists():
-            trainer.restore(load_state(checkpoint, trainer.fingerprint))
+            state = load_state(checkpoint, trainer.fingerprint)
+            if state.epoch > options.epochs:
+                raise InputError(
+                    f"The checkpoint {checkpoint} has done {state.epoch} epochs, which is more than epochs, "
+                    f"{options.epochs}; raise epochs, or delete the checkpoint."
+                )
+            trainer.restore(state)
         else:
             trainer.record(None)
         task = bar.add_task("training", total=options.epochs, completed=trainer.epoch, loss="")
@@ -247,8 +263,9 @@ def train(
             trainer.run_epoch()
             if checkpoint is not None:
                 save_state(checkpoint, trainer.snapshot())
-            loss = trainer.history[-1]["validation_joint"] or trainer.history[-1]["train_joint"]
-            bar.update(task, completed=trainer.epoch, loss=f"loss {loss:.4f}")
+            last = trainer.history[-1]
+            loss = last["train_joint"] if last["validation_joint"] is None else last["validation_joint"]
+            bar.update(task, completed=trainer.epoch, loss="" if loss is None else f"loss {loss:.4f}")
             if on_epoch is not None:
                 on_epoch(trainer.epoch)
     trainer.keep_best()

@@ -4,6 +4,7 @@ import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conv4rec import Conv4Rec, InputError, Interactions, split_by_coin, split_by_time
+from conv4rec import Conv4Rec, InputError, Interactions, Split, split_by_coin, split_by_time, storage
 from conv4rec.checkpoint import TrainingState, load_state, save_state
 
 FILES = ["model.json", "model.safetensors", "users.parquet", "items.parquet"]
@@ -107,8 +108,6 @@ def test_missing_cut_and_changed_files_are_refused(saved: Path, file: str) -> No
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], b"", whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]):
         path.write_bytes(content)
-        if file == "model.json" and content and len(content) == len(whole):
-            continue
         with pytest.raises(InputError, match="damaged"):
             Conv4Rec.load(saved)
     path.unlink()
@@ -125,6 +124,60 @@ def test_unknown_descriptions_are_refused(saved: Path, key: str, value: object, 
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {key: value}), encoding="utf-8")
     with pytest.raises(InputError, match=message):
         Conv4Rec.load(saved)
+
+
+def test_a_changed_description_is_refused(saved: Path) -> None:
+    path = saved / "model.json"
+    text = path.read_text(encoding="utf-8")
+    for old, new in (("0.001", "0.002"), ("view", "vyew"), ('"shared_maps": false', '"shared_maps": true')):
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        with pytest.raises(InputError, match=r"model\.json is damaged"):
+            Conv4Rec.load(saved)
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match="damaged"):
+        Conv4Rec.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("group", "changes"),
+    [
+        ("architecture", {"code": 10**12}),
+        ("architecture", {"n_levels": 4}),
+        ("architecture", {"hidden": 5}),
+        ("split", {"coin": -0.5}),
+        ("split", {"seed": -1}),
+        ("split", {"seed": 10**30}),
+        ("training", {"threads": 10**9}),
+        ("levels", ["a", "b", "c", "d"]),
+        ("levels", 5),
+    ],
+)
+def test_impossible_descriptions_are_refused_before_memory_is_taken(saved: Path, group: str, changes: Any) -> None:
+    path = saved / "model.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    del description["digest"]
+    description[group] = description[group] | changes if isinstance(changes, dict) else changes
+    path.write_text(json.dumps(description | {"digest": storage._digest(description)}), encoding="utf-8")
+    with pytest.raises(InputError):
+        Conv4Rec.load(saved)
+
+
+def test_numbers_of_numpy_can_be_saved(tmp_path: Path) -> None:
+    data = events()
+    split = split_by_coin(data, seed=np.int64(3))
+    model = Conv4Rec(channels=1, code=2, epochs=np.int64(1), learning_rate=np.float32(0.5), seed=np.int64(4))
+    model.fit(data, split, progress=False).save(tmp_path)
+    assert Conv4Rec.load(tmp_path).split.seed == 3
+
+
+def test_places_that_cannot_be_written_are_refused(model: Conv4Rec, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("here first")
+    with pytest.raises(InputError, match="cannot be written"):
+        model.save(file)
+    with pytest.raises(InputError, match="cannot be written"):
+        Conv4Rec(channels=1, code=2, epochs=1).fit(events(), checkpoint=file, progress=False)
 
 
 def test_saving_again_replaces_the_model(saved: Path) -> None:
@@ -166,7 +219,28 @@ def test_checkpoints_of_other_trainings_and_damaged_ones_are_refused(tmp_path: P
             Conv4Rec(**(arguments | changed)).fit(data, checkpoint=tmp_path, resume=True, progress=False)
     with pytest.raises(InputError, match="belongs to"):
         Conv4Rec(**arguments).fit(data, split_by_coin(data, seed=9), checkpoint=tmp_path, resume=True, progress=False)
-    file = tmp_path / "training.safetensors"
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(InputError, match="delete it"):
+    with pytest.raises(InputError, match="done 3 epochs"):
         Conv4Rec(**arguments).fit(data, checkpoint=tmp_path, resume=True, progress=False)
+    file = tmp_path / "training.safetensors"
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for turn in range(100):
+        content = bytearray(whole[: rng.integers(len(whole))] if turn % 4 == 0 else whole)
+        if turn % 4:
+            content[rng.integers(len(content))] ^= int(rng.integers(1, 256))
+        file.write_bytes(content)
+        with pytest.raises(InputError, match="delete it"):
+            load_state(file, "any")
+
+
+def test_a_checkpoint_knows_its_mask_and_its_levels(tmp_path: Path) -> None:
+    data = events()
+    coin = split_by_coin(data, seed=1)
+    arguments = {"channels": 1, "code": 2, "epochs": 1, "device": "cpu"}
+    Conv4Rec(**arguments).fit(data, coin, checkpoint=tmp_path, progress=False)
+    unmasked = Split(data, coin.part, "interaction", 1)
+    with pytest.raises(InputError, match="belongs to"):
+        Conv4Rec(**arguments).fit(data, unmasked, checkpoint=tmp_path, resume=True, progress=False)
+    named = replace(data, levels=("look", "cart", "buy"))
+    again = replace(coin, interactions=named)
+    with pytest.raises(InputError, match="belongs to"):
+        Conv4Rec(**arguments).fit(named, again, checkpoint=tmp_path, resume=True, progress=False)

@@ -96,6 +96,15 @@ def test_profile_of_a_user(model: Conv4Rec) -> None:
     assert set(frame.filter("seen")["item"]) == set(own)
 
 
+def test_events_named_like_other_columns_of_a_profile_hide_nothing() -> None:
+    frame = pl.DataFrame({"user": [1, 2] * 12, "item": [*range(12)] * 2, "event": ["consume", "high", "low"] * 8})
+    data = Interactions.from_frame(frame, levels=["low", "high", "consume"], duplicates="keep")
+    table = Conv4Rec(channels=1, code=2, epochs=1, device="cpu").fit(data, progress=False).profile(1)
+    assert table.columns[4:] == ["p_high", "p_level_low", "p_level_high", "p_level_consume"]
+    assert table["p_consume"].sum() == pytest.approx(1.0)
+    assert table["p_high"].to_numpy() == pytest.approx(table["p_level_consume"].to_numpy())
+
+
 def test_recommendations_are_the_best_unseen_items(model: Conv4Rec) -> None:
     users = ["né-3", "né-20", "né-0"]
     frame = model.recommend(users, k=4)
@@ -192,7 +201,11 @@ def test_model_learns_more_than_popularity() -> None:
         (lambda m: m.consumption(["né-1"], profile="all"), "profile"),
         (lambda m: m.levels(["né-1"], []), "1 users and 0 items"),
         (lambda m: m.levels(["né-1"], [5]), "5"),
-        (lambda m: m.recommend(["né-1"], 0), "at least one item"),
+        (lambda m: m.recommend(["né-1"], 0), "k is 0"),
+        (lambda m: m.recommend(["né-1"], "3"), "k is '3'"),
+        (lambda m: m.consumption(5), "one value"),
+        (lambda m: Conv4Rec(hidden=5), "hidden is 5"),
+        (lambda m: Conv4Rec(shared_maps="no"), "shared_maps"),
         (lambda m: m.hidden_gems("né-1", high=9.0), "both sides"),
         (lambda m: m.fit(ratings(1), m.split), "other interactions"),
         (lambda m: m.fit(ratings(1), resume=True), "checkpoint"),
@@ -214,6 +227,8 @@ def test_memory_is_asked_for_before_it_is_taken(model: Conv4Rec, monkeypatch: py
     monkeypatch.setattr(predictions_module, "available_memory", lambda device: 20_000)
     with pytest.raises(InputError, match="fewer users"):
         model.predict_proba(model.interactions.user_ids.to_list())
+    with pytest.raises(InputError, match="100 users x 14 items x 1 levels"):
+        model.consumption(model.interactions.user_ids.to_list() * 4)
     assert model.predict_proba(["né-1"]).shape == (1, 14, 5)
     assert len(model.recommend(model.interactions.user_ids.to_list(), 1)) == 25
 

@@ -100,6 +100,8 @@ def test_polars_types_are_understood():
         (pd.DataFrame({"user": ["a", None], "item": [1, 2]}), {}, ["row 1", "'user'", "missing"]),
         (pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [None, 2.0]}), {}, ["row 0", "'rating'"]),
         (pd.DataFrame({"user": [1, None], "item": [1, 2]}), {}, ["'user'", "Float64"]),
+        (pd.DataFrame([[1, 2, 3.0]]), {"user": "0", "item": "1", "level": "2"}, ["[0, 1, 2]", "expected text"]),
+        (pl.DataFrame({"user": [2**70, 1], "item": [1, 2]}), {}, ["row 0", "'user'", "64 bits", "as text"]),
         (pl.DataFrame({"user": [1, 1], "item": [2, 2]}), {"duplicates": "error"}, ["row 1", "row 0"]),
     ],
 )
@@ -153,7 +155,8 @@ def test_entries_stored_twice_are_not_added_up():
         (sparse.csr_array((2, 2)), {}, "stores no entry"),
         (sparse.coo_array(np.ones(3)), {}, "1 dimensions"),
         (np.eye(2), {}, "not ndarray"),
-        (sparse.coo_array(([0.0], ([1], [1])), shape=(2, 2)), {"implicit": True}, "eliminate_zeros"),
+        (sparse.coo_array(([1.0, 0.0], ([0, 1], [0, 1])), shape=(2, 2)), {"implicit": True}, "(1, 1)"),
+        (sparse.csr_array(np.eye(2)), {"user_ids": 5}, "one value"),
         (sparse.csr_array(np.eye(2)), {"user_ids": ["a"]}, "user_ids holds 1"),
         (sparse.csr_array(np.eye(2)), {"item_ids": ["a", "a"]}, "item_ids holds 1"),
         (sparse.csr_array(np.eye(2)), {"item_ids": ["a", 1]}, "several types"),
@@ -215,6 +218,10 @@ def test_arrays_are_frozen_and_the_callers_stay_as_they_were():
         ({"user_ids": pl.Series([5, 5])}, "user_ids must be distinct"),
         ({"item_ids": pl.Series([5, None])}, "item_ids must be distinct"),
         ({"levels": ("a", "a")}, "distinct"),
+        ({"levels": ()}, "level codes"),
+        ({"levels": (2.0, 1.0)}, "ascending"),
+        ({"levels": (np.nan,)}, "finite"),
+        ({"levels": (1.0, "a")}, "distinct names, or finite numbers"),
     ],
 )
 def test_inconsistent_interactions_are_refused(changes, part):
@@ -238,6 +245,8 @@ def test_inconsistent_interactions_are_refused(changes, part):
         ([3, 99], "user 99"),
         (["3"], "came as String"),
         ("3", "one text"),
+        (3, "write [3]"),
+        ([3, 2**70], "beyond 64 bits"),
         ([3, "a"], "several types"),
         ([2**64 - 1], "user"),
     ],
@@ -246,6 +255,12 @@ def test_unknown_identifiers_are_refused(ids, part):
     with pytest.raises(InputError) as refused:
         small().user_codes(ids)
     assert part in str(refused.value)
+
+
+@pytest.mark.parametrize("which", [[3], [-4], [0.5], [True], [True] * 4])
+def test_subsets_out_of_range_are_refused(which):
+    with pytest.raises(InputError, match="expected positions from 0 to 2"):
+        small().subset(which)
 
 
 def test_codes_of_no_identifiers_are_none():

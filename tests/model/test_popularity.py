@@ -24,6 +24,15 @@ def skewed(seed: int, n: int = 400) -> Interactions:
     )
 
 
+@pytest.mark.parametrize("model", [Uniform.of(12, 4), Popularity.of_counts(np.ones((12, 4), dtype=int), 1.0, 1.0)])
+def test_what_no_model_can_score_is_refused(model: Popularity | Uniform) -> None:
+    split = split_by_coin(skewed(3), seed=1)
+    with pytest.raises(InputError, match="masked"):
+        model.log_probabilities(split.profile, split)
+    with pytest.raises(InputError, match="no interactions"):
+        model.log_probabilities(split.scored.subset([]), split)
+
+
 @given(
     st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), min_size=1, max_size=5),
     st.floats(1e-3, 1e3),

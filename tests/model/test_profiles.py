@@ -31,9 +31,12 @@ def test_default_high_levels_are_the_upper_ones(values: list[float]) -> None:
 
 def test_high_levels_need_levels_on_both_sides() -> None:
     assert high_levels(np.array([1.0, 2.0, 3.0]), 1.5).tolist() == [False, True, True]
-    for values, threshold in (([1.0], None), ([1.0, 2.0], 2.0), ([1.0, 2.0], 0.5), ([1.0, 2.0], np.nan)):
+    for values, threshold in (([1.0], None), ([1.0, 2.0], 2.0), ([1.0, 2.0], 0.5), ([1.0, 2.0], np.inf)):
         with pytest.raises(InputError, match="both sides"):
             high_levels(np.array(values), threshold)
+    for unfit in (np.nan, "high"):
+        with pytest.raises(InputError, match="high is"):
+            high_levels(np.array([1.0, 2.0]), unfit)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 12), st.integers(1, 5), st.floats(0.05, 1.0))
@@ -49,6 +52,9 @@ def test_gems_are_the_best_of_the_unlikely(seed: int, count: int, k: int, unlike
 def test_gems_of_nothing_are_nothing_and_wrong_arguments_are_refused() -> None:
     values = np.ones(3)
     assert len(rank_gems(values, values, np.array([], dtype=np.int64), 3)) == 0
-    for k, unlikely, name in ((0, 0.5, "k"), (1, 0.0, "unlikely"), (1, 1.5, "unlikely"), (1, np.nan, "unlikely")):
+    for k, unlikely, name in (
+        *((k, 0.5, "k is") for k in (0, 2.5, "3", None, True)),
+        *((1, share, "unlikely is") for share in (0.0, 1.5, np.nan, "a")),
+    ):
         with pytest.raises(InputError, match=name):
             rank_gems(values, values, np.arange(3), k, unlikely)

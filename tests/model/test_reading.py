@@ -1,7 +1,9 @@
 """Every format gives the same interactions back, and every bad file is refused with its line and column."""
 
+import contextlib
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -222,6 +224,9 @@ def test_bad_text_is_refused_with_its_place(tmp_path, text, parts):
         ({"format": "xlsx"}, ["'xlsx'", "parquet"]),
         ({"duplicates": "sum"}, ["'sum'", "'keep'"]),
         ({"format": "parquet"}, ["not a Parquet file"]),
+        ({"levels": 5}, ["levels=5", "no list"]),
+        ({"level": "userId"}, ["'userId'", "its own column"]),
+        ({"user": "movieId"}, ["'movieId'", "its own column"]),
         ({"format": "parquet", "columns": ["user"]}, ["leave out columns="]),
         ({"format": "ratings.dat"}, ["line 1", "1 fields", "'::'"]),
     ],
@@ -255,6 +260,33 @@ def test_other_bad_files_are_refused(tmp_path):
     missing = tmp_path / "missing.parquet"
     pl.DataFrame({"user": [1, None], "item": [1, 2]}).write_parquet(missing)
     assert "row 1 (from 0), column 'user'" in refusal(missing)
+
+
+def test_names_of_parquet_files_are_no_patterns(tmp_path):
+    FRAME.write_parquet(tmp_path / "a[1]*.parquet")
+    FRAME.head(1).write_parquet(tmp_path / "a1.parquet")
+    FRAME.head(2).write_parquet(tmp_path / "a[1]b.parquet")
+    assert len(read(tmp_path / "a[1]*.parquet")) == 4
+    assert len(read(tmp_path / "a1.parquet")) == 1
+
+
+def test_damaged_parquet_files_are_refused(tmp_path):
+    path = tmp_path / "set.parquet"
+    frame = pl.DataFrame(
+        {"user": [f"u{k % 50}" for k in range(500)], "item": range(500), "rating": [k % 5 for k in range(500)]}
+    )
+    frame.write_parquet(path)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    whole_enough = 0
+    for turn in range(150):
+        damaged = bytearray(whole[: rng.integers(len(whole))] if turn % 3 == 0 else whole)
+        for place in rng.integers(0, len(damaged), 3) if damaged else ():
+            damaged[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        with contextlib.suppress(InputError):
+            read(path)
+            whole_enough += 1
+    assert whole_enough < 70
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,9 @@ def test_coin_protocol_masks_exactly_the_profile_side():
     outside = split.item_mask(np.arange(data.n_users))
     assert outside.shape == (data.n_users, data.n_items)
     assert ((split.part == Part.PROFILE) == outside[data.user, data.item]).all()
+    assert (split.is_masked(split.scored) == outside[split.scored.user, split.scored.item]).all()
+    assert split.is_masked(split.profile).all()
+    assert not split_by_interaction(data).is_masked(data).any()
     some = [5, 0, 5]
     assert (split.item_mask(some) == outside[some]).all()
     assert split.item_mask([]).shape == (0, data.n_items)
@@ -163,7 +166,17 @@ def test_statements_name_their_protocol():
 @pytest.mark.parametrize("split", SPLITS.values())
 @pytest.mark.parametrize(
     "shares",
-    [(0.5, 0.3, 0.1), (0.5, 0.3, 0.1, 0.2), (1.1, -0.1, 0.0, 0.0), (np.nan, 0.5, 0.25, 0.25), (np.inf, 0.0, 0.0, 0.0)],
+    [
+        (0.5, 0.3, 0.1),
+        (0.5, 0.3, 0.1, 0.2),
+        (1.1, -0.1, 0.0, 0.0),
+        (np.nan, 0.5, 0.25, 0.25),
+        (np.inf, 0.0, 0.0, 0.0),
+        0.5,
+        None,
+        "half",
+        ("a", "b", "c", "d"),
+    ],
 )
 def test_bad_shares_are_refused(split, shares):
     with pytest.raises(InputError, match="sum to 1"):
@@ -180,7 +193,7 @@ def test_nothing_to_score_is_refused(split, shares):
 @pytest.mark.parametrize("split", [split_by_coin, split_by_interaction])
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.5, None])
 def test_bad_seeds_are_refused(split, seed):
-    with pytest.raises(InputError, match="seed="):
+    with pytest.raises(InputError, match="seed is"):
         split(drawn(0, 50), seed=seed)
 
 
@@ -210,6 +223,11 @@ def test_parts_must_fit_together():
         ({"protocol": "coin"}, "coin needs"),
         ({"coin": 0.5, "seed": 1}, "coin needs"),
         ({"protocol": "coin", "coin": 0.5, "seed": 1}, "where the coin says"),
+        ({"protocol": "coin", "coin": np.nan, "seed": 1}, "coin is nan"),
+        ({"protocol": "coin", "coin": -0.5, "seed": 1}, "coin is -0.5"),
+        ({"protocol": "coin", "coin": 1.5, "seed": 1}, "coin is 1.5"),
+        ({"protocol": "coin", "coin": 0.5, "seed": -1}, "seed is -1"),
+        ({"protocol": "coin", "coin": 0.5, "seed": 2**64}, "seed is"),
     ],
 )
 def test_inconsistent_splits_are_refused(fields, part):

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from polars import Series
 
 from conv4rec import training
-from conv4rec.batches import ProfileBatch
+from conv4rec.batches import Cells, ProfileBatch
 from conv4rec.draws import Draws
 from conv4rec.errors import InputError
 from conv4rec.interactions import Interactions
+from conv4rec.loss import joint_loss
 from conv4rec.memory import chosen_threads, users_per_batch
 from conv4rec.network import Architecture, Network
 from conv4rec.options import TrainingOptions, choose_device
@@ -154,6 +155,14 @@ def test_batches_weigh_so_that_their_mean_is_the_mean_over_interactions(monkeypa
     assert np.mean(objectives) == pytest.approx(history[1]["train_joint"], rel=1e-6)
 
 
+@pytest.mark.parametrize("splitter", [split_by_coin, split_by_interaction])
+def test_new_draws_weigh_the_loss_by_as_many_interactions_as_are_expected(splitter: Splitter) -> None:
+    split = splitter(tastes(users=200, items=60, n=20_000), (0.5, 0.2, 0.2, 0.1), seed=1)
+    draws = Draws(split, dropout=0.0, redraw=True)
+    scored = [len(draws.batch(draws.users, np.random.default_rng(seed))[1]) for seed in range(20)]
+    assert np.mean(scored) == pytest.approx(draws.expected, rel=0.02)
+
+
 @pytest.mark.parametrize("redraw", [False, True])
 def test_every_epoch_visits_every_user_and_draws_anew(redraw: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
@@ -242,13 +251,36 @@ def test_without_validation_the_last_weights_are_kept() -> None:
     assert not same(network, three)
 
 
+def test_an_epoch_without_scored_interactions_has_no_training_loss() -> None:
+    data = tastes(users=2, items=2, n=1)
+    split = split_by_coin(data, (0.0, 1.0, 0.0, 0.0), seed=1)
+    split = Split(data, split.part, "interaction")
+    history = train(fresh(data), split, options(redraw=True, epochs=1, profile_dropout=0.0), progress=False)
+    assert history[1]["train_joint"] is not None
+    draws = Draws(split, dropout=0.0, redraw=True)
+    draws.share = 1.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "Draws", lambda *_, **__: draws)
+        history = train(fresh(data), split, options(redraw=True, epochs=1), progress=False)
+    assert history[1]["train_joint"] is None
+
+
+def test_a_validation_loss_that_is_not_finite_stops_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([3.0, float("nan")])
+    monkeypatch.setattr(
+        training._Trainer, "_validation_losses", lambda self: dict.fromkeys(training.PARTS, next(losses))
+    )
+    with pytest.raises(InputError, match=r"validation loss became nan in epoch 1.*lower learning_rate"):
+        train(fresh(tastes()), split_by_coin(tastes(), seed=1), options(), progress=False)
+
+
 def test_a_loss_that_is_not_finite_stops_the_training() -> None:
     data = tastes()
     network = fresh(data)
     with torch.no_grad():
         network.cell_bias[0, 0] = torch.nan
-    with pytest.raises(InputError, match=r"epoch 1.*lower learning_rate"):
-        train(network, split_by_coin(data, seed=1), options(), progress=False)
+    with pytest.raises(InputError, match=r"training loss became nan in epoch 1.*lower learning_rate"):
+        train(network, split_by_coin(data, (0.5, 0.5, 0.0, 0.0), seed=1), options(), progress=False)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +297,17 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
         {"precision": "float16"},
         {"threads": 0},
         {"seed": -1},
+        {"seed": 2**64},
+        {"seed": 1.5},
+        {"seed": None},
+        {"epochs": "many"},
+        {"epochs": 2.5},
+        {"patience": True},
+        {"batch_users": 2.5},
+        {"learning_rate": "fast"},
+        {"threads": 10**9},
+        {"threads": 1.5},
+        {"redraw": "no"},
     ],
 )
 def test_options_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
@@ -272,23 +315,64 @@ def test_options_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
         TrainingOptions(**wrong)
 
 
-@pytest.mark.parametrize("name", ["abacus", "cuda:99x", "meta"])
+def test_numbers_of_numpy_become_plain() -> None:
+    chosen = TrainingOptions(
+        epochs=np.int64(3), seed=np.uint64(2**64 - 1), learning_rate=np.float32(0.5), threads=np.int8(1)
+    )
+    assert chosen == TrainingOptions(epochs=3, seed=2**64 - 1, learning_rate=0.5, threads=1)
+    assert {type(value) for value in vars(chosen).values()} == {int, float, bool, str}
+
+
+def test_a_device_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(InputError, match="cuda:2"):
+        choose_device("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["abacus", "cuda:99x", "meta", None])
 def test_unknown_devices_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="device"):
         choose_device(name)
 
 
-@given(st.integers(1, 10**6), st.integers(1, 20), st.integers(0, 10**9), st.integers(0, 10**12))
-def test_batches_fit_in_memory_or_are_refused(items: int, levels: int, weights: int, available: int) -> None:
-    arguments = {"n_items": items, "n_levels": levels, "itemsize": 4, "weights": weights, "available": available}
-    one_user = items * levels * 4
-    if available * 0.8 < weights * 4 * 5 + one_user * 5:
+@given(st.integers(1, 10**6), st.integers(1, 20), st.integers(1, 20), st.integers(0, 10**9), st.integers(0, 10**12))
+def test_batches_fit_in_memory_or_are_refused(
+    items: int, levels: int, channels: int, weights: int, available: int
+) -> None:
+    arguments = {"n_items": items, "n_levels": levels, "channels": channels, "itemsize": 4}
+    arguments |= {"weights": weights, "available": available}
+    one_user = items * 4 * (3 * levels + 3 * channels + 4)
+    if available * 0.8 < weights * 4 * 10 + one_user:
         with pytest.raises(InputError, match=f"= {items * levels} logits"):
             users_per_batch(64, **arguments)
     else:
         users = users_per_batch(64, **arguments)
         assert 1 <= users <= 64
-        assert users * one_user + weights * 4 * 4 <= available
+        assert users * one_user + weights * 4 * 10 <= available
+
+
+@pytest.mark.parametrize(("levels", "channels"), [(1, 3), (1, 12), (8, 2)])
+def test_a_training_step_takes_no_more_memory_than_was_reckoned(levels: int, channels: int) -> None:
+    """Every tensor of a step whose size goes with users and items is counted at its birth and death."""
+    items, users = 20_000, 16
+    network = Network(Architecture(items, levels, channels=channels, code=1))
+    cells = Cells(np.arange(users), np.arange(users), np.zeros(users, dtype=np.int64))
+    row, item, level = (torch.from_numpy(axis) for axis in (cells.row, cells.item, cells.level))
+    mask = torch.zeros(users, items, dtype=torch.bool)
+    with torch.profiler.profile(profile_memory=True) as profiler:
+        logits = network(ProfileBatch.of(cells, users, items, levels))
+        torch.autograd.backward(joint_loss(logits, row, item, level, mask).joint.sum())
+    held = peak = 0
+    for event in profiler.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    own_gradients = 4 * sum(value.numel() for value in network.parameters())
+    available = 10**9
+    fitting = users_per_batch(10**9, n_items=items, n_levels=levels, channels=channels, itemsize=4, available=available)
+    assert (peak - own_gradients) / users <= 0.8 * available / fitting
+    assert peak / users > items * 4 * (levels + channels)
 
 
 def test_threads_go_with_size_and_are_restored() -> None:
