@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
@@ -69,9 +69,11 @@ class Theorem(ABC):
                 return f"{self.number} refuses ({assumption.name}): {reason}"
         return None
 
-    def stated_assumptions(self) -> tuple[str, ...]:
-        """Return the assumptions as sentences."""
-        return tuple(str(assumption) for assumption in self.assumptions)
+    def certificate(self, *, value: float, trivial: float, **parts: Any) -> Certificate:
+        """Return the certificate of a value, under this theorem's name, target and assumptions."""
+        named: dict[str, Any] = {"theorem": self.number, "title": self.title, "target": self.target}
+        assumptions = tuple(str(assumption) for assumption in self.assumptions)
+        return Certificate.judged(value=value, trivial=trivial, assumptions=assumptions, **named | parts)
 
 
 def _profile_not_fixed(evidence: Evidence) -> str | None:

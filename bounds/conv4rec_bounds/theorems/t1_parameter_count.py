@@ -96,16 +96,13 @@ class ParameterCount(Theorem):
         value = ceil_float(balls["value"])
         parts = [scored.risk, 4 * resolution, ceil_float(balls[str(deviation)])]
         terms = dict(zip(("empirical risk", "cover resolution", "deviation"), add_up(value, parts), strict=True))
-        return Certificate.judged(
+        return self.certificate(
             value=value,
             trivial=math.log(evidence.cells) if scored.uniform_risk is None else scored.uniform_risk,
-            theorem=self.number,
-            title=self.title,
             target=TARGETS[evidence.protocol.sampling],
             terms=terms,
             terms_of=("value", value),
             attribution=cover.attribute(terms["deviation"], balls, paid),
             quantities=upper_quantities(balls) | {str(eps): resolution} | cover.norm_quantities(),
-            assumptions=self.stated_assumptions(),
             spent=paid,
         )

@@ -119,17 +119,13 @@ class FastTotalVariation(Theorem):
         terms = dict(
             zip(("risk gap to the truth", "cover resolution", "complexity"), add_up(total, parts), strict=True)
         )
-        return Certificate.judged(
+        return self.certificate(
             value=value,
             trivial=1.0,
             margin=WORTHLESS_MARGIN,
-            theorem=self.number,
-            title=self.title,
-            target=self.target,
             terms=terms,
             terms_of=("exponent a_0", total),
             attribution=cover.attribute(terms["complexity"], balls, paid),
             quantities=quantities | cover.norm_quantities(),
-            assumptions=self.stated_assumptions(),
             spent=paid,
         )

@@ -83,16 +83,12 @@ class HeldOutPool(Theorem):
         quantities = upper_quantities(balls) | {"alpha": part.smoothing, "H": float(pool.size)}
         parts = [measured, quantities[str(serfling)]]
         terms = dict(zip(("sample mean loss", "deviation"), add_up(value, parts), strict=True))
-        return Certificate.judged(
+        return self.certificate(
             value=value,
             trivial=uniform_risk(pool),
-            theorem=self.number,
-            title=self.title,
-            target=self.target,
             terms=terms,
             terms_of=("value", value),
             attribution={"Hoeffding-Serfling": terms["deviation"]},
             quantities=quantities,
-            assumptions=self.stated_assumptions(),
             spent=paid,
         )

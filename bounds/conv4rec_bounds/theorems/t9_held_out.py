@@ -130,16 +130,12 @@ class HeldOutRisk(Theorem):
         parts = [measured, min(quantities[str(hoeffding)], quantities[str(bernstein)])]
         terms = dict(zip(("held-out mean loss", "deviation"), add_up(value, parts), strict=True))
         best = "Hoeffding" if quantities[str(hoeffding)] <= quantities[str(bernstein)] else "empirical Bernstein"
-        return Certificate.judged(
+        return self.certificate(
             value=value,
             trivial=uniform_risk(part.cells),
-            theorem=self.number,
-            title=self.title,
-            target=self.target,
             terms=terms,
             terms_of=("value", value),
             attribution={best: terms["deviation"]},
             quantities=quantities,
-            assumptions=self.stated_assumptions(),
             spent=paid,
         )
