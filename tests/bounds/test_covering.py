@@ -20,6 +20,7 @@ from conv4rec_bounds.covering import (
     cover_definitions,
     eps,
     grid_index,
+    radius_price,
 )
 from conv4rec_bounds.geometry import LAYERS, logits, sensitivities
 from conv4rec_bounds.rounding import Formula
@@ -79,6 +80,14 @@ def test_the_class_holds_the_norm_and_is_the_smallest(norm: float) -> None:
 def test_the_weights_of_all_classes_add_up_to_one_symbolically() -> None:
     s = sympy.Symbol("s", integer=True, nonnegative=True)
     assert sympy.summation(1 / ((s + 1) * (s + 2)), (s, 0, sympy.oo)) == 1
+
+
+def test_the_price_of_radii_is_that_of_weights_that_add_up_to_at_most_one() -> None:
+    price = cover_definitions(PRESENT)[radius_price]
+    at = sympy.lambdify([INDEX[name] for name in PRESENT], price, modules="numpy")
+    steps = np.arange(5_000)
+    weights = np.exp(-at(*[steps] * len(PRESENT)) / len(PRESENT))
+    assert 0.999 <= weights.sum() <= 1
 
 
 def test_the_shares_of_the_resolution_add_up_to_it_symbolically() -> None:
