@@ -211,6 +211,9 @@ def test_the_value_is_the_formula_at_the_printed_quantities(theorem: Theorem) ->
         bernstein = math.sqrt(2 * losses.var(ddof=1) * math.log(80) / 10_000) + 7 * width * math.log(80) / (3 * 9_999)
         serfling = width * math.sqrt((1 - 9_999 / 20_000) * math.log(20) / 20_000)
         again = losses.mean() + (serfling if theorem.number == "T9-pool" else min(hoeffding, bernstein))
+        expected = {"T9": {"Delta_H": hoeffding, "Delta_B": bernstein}, "T9-pool": {"Delta_S": serfling}}
+        for name, deviation in expected[theorem.number].items():
+            assert q[name] == pytest.approx(deviation, rel=1e-9)
     assert certificate.value == pytest.approx(again, rel=1e-9)
     assert certificate.value >= again * (1 - 1e-13)
 
