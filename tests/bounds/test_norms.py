@@ -40,7 +40,8 @@ def test_long_sums_of_squares_are_not_rounded_below(seed: int) -> None:
     values = np.random.default_rng(seed).uniform(size=3_000)
     assert Fraction(norms.frobenius(values)) ** 2 >= exact_square(values)
     assert Fraction(norms.largest_row(values[None])) ** 2 >= exact_square(values)
-    assert Fraction(norms.largest_column(values[:, None])) ** 2 >= exact_square(values)
+    # Columns of a wide array are summed one row after the other, where rounding errors pile up.
+    assert Fraction(norms.largest_column(np.stack([values] * 3, axis=1))) ** 2 >= exact_square(values)
 
 
 @given(matrices)
