@@ -11,6 +11,7 @@ from conv4rec_bounds import THEOREMS
 
 project = "Conv4Rec Certified"
 author = "The Conv4Rec Certified authors"
+copyright = f"2026, {author}"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
@@ -26,6 +27,7 @@ myst_enable_extensions = ["amsmath", "dollarmath", "deflist"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
+autodoc_preserve_defaults = True
 napoleon_numpy_docstring = True
 napoleon_use_ivar = True
 exclude_patterns = ["build"]

@@ -21,6 +21,8 @@ class Budget:
     RefusedError
         If ``total`` is not strictly between 0 and 1, if a payment is not positive, or if it exceeds what is left.
 
+    Examples
+    --------
     >>> budget = Budget(0.25)
     >>> budget.spend("T9, Hoeffding", Fraction(1, 8))
     Fraction(1, 8)

@@ -43,6 +43,8 @@ class Certificate:
     spent
         The failure probability paid.
 
+    Examples
+    --------
     >>> Certificate.refused("T1", "Parameter count", "risk", "No weights were given.").status.value
     'refused'
     """
@@ -72,10 +74,10 @@ class Certificate:
         if math.isnan(value):
             raise ValueError("a certificate's value is NaN")
         if value < trivial - margin:
-            reason = f"The bound {printed_up(value, 6):f} lies below the trivial value {trivial:.6g}."
+            reason = f"The bound {printed_up(value, 4):f} lies below the trivial value {trivial:.4g}."
             return cls(status=Status.VALID, reason=reason, value=value, trivial=trivial, **parts)
         distance = f"within {margin:g} of" if margin else "no better than"
-        reason = f"The bound {printed_up(value, 6):f} holds but is {distance} the trivial value {trivial:.6g}."
+        reason = f"The bound {printed_up(value, 4):f} holds but is {distance} the trivial value {trivial:.4g}."
         return cls(status=Status.VACUOUS, reason=reason, value=value, trivial=trivial, **parts)
 
     def row(self) -> dict[str, str | float | None]:

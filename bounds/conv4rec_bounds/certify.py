@@ -55,6 +55,8 @@ def certify(evidence: Evidence, delta: float = 0.05, theorems: Sequence[Theorem]
     RefusedError
         If ``delta`` is not strictly between 0 and 1.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from conv4rec_bounds import Evidence, HeldOut, Protocol
     >>> losses = HeldOut(np.log(np.full(10_000, 0.2)), np.full(10_000, 90), smoothing=0.01)

@@ -91,6 +91,8 @@ class HeldOut:
         For the finite-pool reading: the number of unmasked cells of every interaction of the pool of which these are
         a uniformly random subset.
 
+    Examples
+    --------
     >>> HeldOut(np.log([0.5, 0.25]), np.array([4, 4]), smoothing=0.5).losses.high
     2.079441541679836
     """
@@ -140,9 +142,14 @@ class Evidence:
     ----------
     cells
         The largest number of unmasked cells of any user, at most n R: the uniform law's loss is its logarithm.
-    protocol, network, scored, held_out, pool_sample
-        Whatever is at hand; a theorem that misses something refuses and says what. ``held_out`` is read as
-        independent draws given the users, ``pool_sample`` as a random subset of a finite held-out pool.
+    protocol
+        How the parts came about.
+    network, scored
+        The weights, and the size and mean losses of the scored part; a theorem that misses one refuses and says so.
+    held_out
+        Held-out interactions, read as independent draws given the users.
+    pool_sample
+        Held-out interactions, read as a random subset of a finite held-out pool.
 
     Raises
     ------

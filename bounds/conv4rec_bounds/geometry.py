@@ -135,6 +135,8 @@ class Network:
         If an array is missing, unknown, empty, of the wrong shape, or holds NaN or infinities, or if an activation
         is not one of the three.
 
+    Examples
+    --------
     >>> ones = dict(lift=np.ones((2, 1)), encode=np.ones((1, 3, 1)), decode=np.ones((1, 3, 1)),
     ...             project=np.ones((1, 2)), cell_bias=np.zeros((3, 2)))
     >>> Network(ones, "identity", "tanh").cells

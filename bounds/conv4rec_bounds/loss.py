@@ -102,6 +102,8 @@ def smoothed_losses(log_probabilities: Array, cells: NDArray[np.int64], smoothin
         If the arrays are empty, of unequal length, hold NaN or positive log-probabilities or fewer than one cell, or
         if the smoothing is not strictly between 0 and 1.
 
+    Examples
+    --------
     >>> smoothed_losses(np.log([0.5, 0.25]), np.array([4, 4]), 0.5).losses.round(6)
     array([0.980829, 1.386294])
     """

@@ -116,6 +116,8 @@ def spectral(matrix: Array) -> float:
     RefusedError
         If the matrix is empty, not two-dimensional, or holds NaN or infinities.
 
+    Examples
+    --------
     >>> 2 <= spectral(np.diag([2.0, 1.0])) <= 2 * (1 + 1e-8)
     True
     """

@@ -41,6 +41,8 @@ def exact(value: Number) -> arb:
     RefusedError
         If the value is NaN.
 
+    Examples
+    --------
     >>> exact(0.5)
     0.500000000000000
     """
@@ -108,6 +110,8 @@ def add_up(total: float, parts: Sequence[float]) -> list[float]:
     RefusedError
         If the parts are further from the total than rounding explains.
 
+    Examples
+    --------
     >>> math.fsum(add_up(0.3, [0.1, 0.2])), math.fsum([0.1, 0.2])
     (0.3, 0.30000000000000004)
     """
@@ -188,6 +192,8 @@ class Formula:
     where
         Definitions, in order, of the names that ``value`` uses; each may use inputs and earlier names.
 
+    Examples
+    --------
     >>> x, y = sympy.symbols("x y", positive=True)
     >>> formula = Formula(value=sympy.sqrt(y), where={y: x / 3})
     >>> formula.number(x=1)

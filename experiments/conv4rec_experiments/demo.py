@@ -109,7 +109,7 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
         title="Conv4Rec Certified: a trained model, its certificates, and how fast it finds the truth",
         evaluation=evaluation,
         figures=[
-            Figure("Certificates", CERTIFICATES_CAPTION, out / "certificates.png"),
+            Figure("Certificates beside what was measured", CERTIFICATES_CAPTION, out / "certificates.png"),
             Figure("Convergence in total variation", caption(table), out / "study" / "convergence.png"),
         ],
         facts=_facts(truth, split),

@@ -233,8 +233,8 @@ BROKEN = [
     ("T9", replace(FULL, held_out=held_out(100, untouched=False)), "has seen"),
     ("T9", replace(FULL, held_out=held_out(1)), "at least 2"),
     ("T9", replace(FULL, protocol=Protocol("finite pool")), "use T9-pool"),
-    ("T9-pool", replace(FULL, pool_sample=None), "no random subset"),
-    ("T9-pool", replace(FULL, pool_sample=held_out(100)), "no random subset"),
+    ("T9-pool", replace(FULL, pool_sample=None), "not given as a random subset"),
+    ("T9-pool", replace(FULL, pool_sample=held_out(100)), "not given as a random subset"),
     ("T9-pool", replace(FULL, pool_sample=held_out(100, pool=np.full(100, 18))), "whole pool"),
     ("T9-pool", replace(FULL, pool_sample=held_out(100, pool=np.full(200, 18), untouched=False)), "has seen"),
 ]

@@ -66,7 +66,7 @@ class Theorem(ABC):
         for assumption in self.assumptions:
             reason = assumption.broken(evidence)
             if reason is not None:
-                return f"{self.number} refuses ({assumption.name}): {reason}"
+                return f"{self.number} refuses ({assumption.name}): {reason}."
         return None
 
     def certificate(self, *, value: float, trivial: float, **parts: Any) -> Certificate:

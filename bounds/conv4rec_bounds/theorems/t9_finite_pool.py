@@ -37,7 +37,8 @@ def _not_a_pool_sample(evidence: Evidence) -> str | None:
     part = evidence.pool_sample
     if part is None or part.pool is None:
         return (
-            "no random subset of a held-out pool was given; pass its log-probabilities and the cells of the whole pool"
+            "the held-out part was not given as a random subset of a finite pool; where interactions are "
+            "independent draws, T9 says more; else pass the subset's log-probabilities and the cells of the whole pool"
         )
     if part.pool.size == part.size:
         return (

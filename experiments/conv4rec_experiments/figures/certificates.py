@@ -66,7 +66,7 @@ def _draw(axes: Axes, place: int, row: Mapping[str, Any]) -> None:
             measured, place, marker="o", color=MEASURED, markersize=6, markeredgecolor="white", linestyle="", zorder=3
         )
     axes.annotate(
-        upper(value, 3),
+        upper(value),
         (value, place),
         xytext=(0, 9),
         textcoords="offset points",

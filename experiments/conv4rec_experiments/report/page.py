@@ -63,6 +63,17 @@ class Page:
     study_failure: float = 0.0
 
 
+STUDY_HEADINGS = {
+    "size": "N",
+    "seeds": "seeds",
+    "tv": "TV",
+    "floor": "floor",
+    "histogram_tv": "histogram TV",
+    "t6": "T6",
+    "gap": "gap (nats)",
+}
+
+
 def render(page: Page) -> str:
     """Return the page as HTML.
 
@@ -91,6 +102,7 @@ def render(page: Page) -> str:
         failure=failure,
         images=[(figure, b64encode(figure.png.read_bytes()).decode()) for figure in page.figures],
         training=f"{evaluation.evidence.protocol.training.removesuffix('s')}s",
+        headings=STUDY_HEADINGS,
         version=version("conv4rec"),
     )
 
