@@ -43,11 +43,26 @@ class FormulaDirective(SphinxDirective):
         theorem = next(t for t in THEOREMS if t.number == self.arguments[0])
         formula = theorem.formula
         equations = [rf"\text{{{theorem.target}}} \le {sympy.latex(formula.value, symbol_names=NAMES)}"]
+        shown = dict(formula.where)
+        if radii := {name: shown.pop(name) for name in formula.where if str(name).startswith("rho_")}:
+            equations.append(one_line_for_all_layers(radii))
         equations += [
             f"{sympy.latex(name, symbol_names=NAMES)} = {sympy.latex(definition, symbol_names=NAMES)}"
-            for name, definition in formula.where.items()
+            for name, definition in shown.items()
         ]
         return [nodes.math_block(text, text, nowrap=False, number=None) for text in equations]
+
+
+def one_line_for_all_layers(radii: dict[sympy.Symbol, sympy.Expr]) -> str:
+    """Print the radii of all layers, which differ in their letter only, as one equation."""
+    letters = [str(name).removeprefix("rho_") for name in radii]
+    general = {
+        definition.subs({index: sympy.Symbol("s_l") for index in definition.free_symbols})
+        for definition in radii.values()
+    }
+    if len(general) != 1:
+        raise ValueError("the radii of the layers do not have one form")
+    return rf"\rho_l = {sympy.latex(general.pop())}, \quad l \in \{{{', '.join(letters)}\}}"
 
 
 NAMES = {
