@@ -1,11 +1,14 @@
 """The command line: parse, call, print. What is heavy is imported by the command that needs it."""
 
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from conv4rec_experiments.words import as_options, names, numbers_or_names, whole_numbers
 
 __all__ = ["app", "main"]
 
@@ -34,13 +37,31 @@ class SplitProtocol(StrEnum):
     TIME = "time"
 
 
-class Repeats(StrEnum):
+class Duplicates(StrEnum):
     """What happens to rows of the same user and item."""
 
     LAST = "last"
     FIRST = "first"
     KEEP = "keep"
     ERROR = "error"
+
+
+def show_version(asked: bool) -> None:
+    """Print the version and end, if it was asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        print(f"conv4rec {version('conv4rec')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_all(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take what no single command owns."""
 
 
 @app.command()
@@ -54,8 +75,12 @@ def train(
     hidden: Annotated[list[int] | None, typer.Option(min=1, help="Size of a further layer; repeatable.")] = None,
     epochs: Annotated[int | None, typer.Option(min=0, help="Most epochs.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Step size of Adam.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Penalty on encode and decode.")] = None,
+    profile_dropout: Annotated[float | None, typer.Option(help="Share of a profile left out in training.")] = None,
+    patience: Annotated[int | None, typer.Option(min=1, help="Epochs without a better validation loss.")] = None,
     redraw: Annotated[bool, typer.Option("--redraw", help="Draw profile and scored anew in every epoch.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was interrupted.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the run that the folder holds.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     file_format: Annotated[str | None, typer.Option("--format", help="Format of the file; else sniffed.")] = None,
     user: Annotated[str | None, typer.Option(help="Column of the users.")] = None,
@@ -63,12 +88,16 @@ def train(
     level: Annotated[str | None, typer.Option(help="Column of the ratings or events.")] = None,
     time: Annotated[str | None, typer.Option(help="Column of the times.")] = None,
     implicit: Annotated[bool, typer.Option("--implicit", help="Every row counts the same.")] = False,
-    repeats: Annotated[Repeats, typer.Option(help="Which row of the same user and item stays.")] = Repeats.LAST,
+    levels: Annotated[str | None, typer.Option(help="All levels in their order, such as view,cart,buy.")] = None,
+    columns: Annotated[str | None, typer.Option(help="All columns of a file without a header, in order.")] = None,
+    duplicates: Annotated[
+        Duplicates, typer.Option(help="Which row of the same user and item stays.")
+    ] = Duplicates.LAST,
 ) -> None:
     """Split interactions, train a model on them, and keep both in a folder."""
     from conv4rec import read
     from conv4rec_experiments.printing import print_lines, print_training
-    from conv4rec_experiments.runs import train_run
+    from conv4rec_experiments.runs import claim_folder, train_run
 
     options = {
         "channels": channels,
@@ -76,19 +105,25 @@ def train(
         "hidden": hidden or None,
         "epochs": epochs,
         "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "profile_dropout": profile_dropout,
+        "patience": patience,
         "redraw": redraw,
         "seed": seed,
         "device": device,
     }
+    claim_folder(out, resume=resume, force=force)
     interactions = read(
         data,
         format=file_format,
+        columns=None if columns is None else names(columns),
         user=user,
         item=item,
         level=level,
         time=time,
         implicit=implicit,
-        duplicates=repeats.value,
+        levels=None if levels is None else numbers_or_names(levels),
+        duplicates=duplicates.value,
     )
     print_lines(f"{data}: {interactions.summary}.")
     given = {name: value for name, value in options.items() if value is not None}
@@ -135,13 +170,18 @@ def recommend(
     """Recommend items that the users have not seen."""
     import polars as pl
 
-    from conv4rec_experiments.printing import print_frame
+    from conv4rec_experiments.printing import print_frame, print_lines
     from conv4rec_experiments.runs import load_run
 
     model, known = load_run(run, users)
-    tables = [model.hidden_gems(user, k) for user in known] if gems else model.recommend(known, k).partition_by("user")
-    for user, table in zip(users, tables, strict=True):
-        print_frame(table.select(pl.exclude("user")), f"user {user}")
+    for place in range(len(known)):
+        user = known[place]
+        table = model.hidden_gems(user, k) if gems else model.recommend(known[place : place + 1], k)
+        if len(table):
+            print_frame(table.select(pl.exclude("user")), f"user {user}")
+        else:
+            left = "no hidden gem is left" if gems else "nothing is left to recommend"
+            print_lines(f"user {user} has seen every item; {left}.")
 
 
 @app.command()
@@ -169,30 +209,18 @@ def study(
 def demo(out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("out")) -> None:
     """Train, certify and study on a known law, in about a minute."""
     from conv4rec_experiments.demo import run_demo
-    from conv4rec_experiments.printing import print_evaluation, print_frame, print_paths
+    from conv4rec_experiments.formatting import confidence
+    from conv4rec_experiments.printing import print_evaluation, print_frame, print_lines, print_paths
 
     result = run_demo(out)
     print_evaluation(result.evaluation)
     print_frame(result.study, "convergence study, medians over seeds")
+    print_lines(
+        f"The certificates above hold jointly with confidence {confidence(result.model_failure)}; the rest of the failure "
+        f"probability is the study's, and all statements of the page hold jointly with confidence "
+        f"{confidence(result.failure)}."
+    )
     print_paths(result.paths)
-
-
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """Read whole numbers that are separated by commas, ``1e5`` included.
-
-    >>> whole_numbers("1e3, 20000")
-    (1000, 20000)
-    """
-    numbers = []
-    for part in text.split(","):
-        try:
-            value = float(part)
-        except ValueError:
-            value = float("nan")
-        if not value.is_integer():
-            raise typer.BadParameter(f"{part.strip()!r} is no whole number; write sizes such as 1e3,1e4,1e5")
-        numbers.append(int(value))
-    return tuple(numbers)
 
 
 def main() -> None:
@@ -206,9 +234,9 @@ def main() -> None:
     except ValueError as error:
         if not _is_the_users(error):
             raise
-        _fail(str(error))
+        _fail(as_options(str(error)))
     if code == INTERRUPTED:
-        _fail("interrupted; what was finished is kept", INTERRUPTED)
+        _fail(f"interrupted; {_next_step(sys.argv[1:])}", INTERRUPTED)
     sys.exit(code or 0)
 
 
@@ -218,6 +246,13 @@ def _is_the_users(error: ValueError) -> bool:
     from conv4rec_bounds.errors import RefusedError
 
     return isinstance(error, InputError | RefusedError)
+
+
+def _next_step(arguments: list[str]) -> str:
+    if arguments[:1] != ["train"]:
+        return "what was finished is kept"
+    kept = [argument for argument in arguments if argument not in ("--force", "--resume")]
+    return f"continue with: {shlex.join(['conv4rec', *kept, '--resume'])}"
 
 
 def _fail(sentence: str, code: int = 2) -> None:

@@ -79,11 +79,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo found, and the files that it wrote, the page first."""
+    """What the demo found, the files that it wrote, the page first, and the failure probability of all it states."""
 
     evaluation: Evaluation
     study: pl.DataFrame
     paths: list[Path]
+    failure: float
+
+    @property
+    def model_failure(self) -> float:
+        """The failure probability that the trained model's certificates share."""
+        return float(self.evaluation.report.budget.total)
 
 
 def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = True) -> Demo:
@@ -116,7 +122,7 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
         study=medians.to_dicts(),
         study_failure=settings.delta / 2,
     )
-    return Demo(evaluation, medians, [write_text(out / "report.html", render(page)), *paths])
+    return Demo(evaluation, medians, [write_text(out / "report.html", render(page)), *paths], settings.delta)
 
 
 def draw_split(truth: Truth, settings: Settings) -> Split:

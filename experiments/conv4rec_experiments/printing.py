@@ -45,11 +45,19 @@ def print_training(model: Conv4Rec) -> None:
     counts = ", ".join(f"{count} {part.replace('_', ' ')}" for part, count in split.counts().items())
     # Training keeps the first epoch of the least validation loss, or the last where there is no validation part.
     kept = min(history, key=lambda row: row["validation_joint"]) if len(split.validation) else history[-1]
-    losses = ", ".join(f"{name.replace('_', ' ')} {kept[name]:.4f}" for name in kept if "_" in name and kept[name])
-    print_lines(
-        f"Split by {split.protocol}: {counts}.",
-        f"Trained {len(history) - 1} epochs and kept epoch {kept['epoch']}; its mean losses in nats: {losses}.",
-    )
+    measured = {name: loss for name, loss in kept.items() if "_" in name and loss is not None}
+    losses = ", ".join(f"{name.replace('_', ' ')} {loss:.4f}" for name, loss in measured.items())
+    print_lines(f"Split by {split.protocol}: {counts}.")
+    if not len(split.validation):
+        print_lines("There is no validation part: training cannot stop early.")
+    if not len(split.held_out):
+        print_lines("There is no held-out part: no held-out certificate.")
+    advice = ""
+    if kept["epoch"] == 0:
+        advice = ": training did not improve on the start values; try a lower --learning-rate or more --epochs"
+    print_lines(f"Trained {len(history) - 1} epochs and kept epoch {kept['epoch']}{advice}.")
+    if losses:
+        print_lines(f"Its mean losses in nats: {losses}.")
 
 
 def print_evaluation(evaluation: Evaluation) -> None:

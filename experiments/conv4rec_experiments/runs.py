@@ -8,14 +8,23 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from conv4rec import Conv4Rec, InputError, Interactions, Split, split_by_coin, split_by_interaction, split_by_time
+from conv4rec.options import choose_device
 from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.figures.certificates import draw_certificates
 from conv4rec_experiments.files import write_csv, write_json, write_text
 from conv4rec_experiments.report.page import Figure, Page, render
 
-__all__ = ["Protocol", "certify_run", "load_run", "split_of", "train_run", "write_evaluation"]
+__all__ = ["Protocol", "certify_run", "claim_folder", "load_run", "split_of", "train_run", "write_evaluation"]
 
 Protocol: TypeAlias = Literal["coin", "interaction", "time"]
+
+MODEL = "model.json"
+CHECKPOINT = "training.safetensors"
+REPORT = (
+    "report.html",
+    "losses.csv",
+    *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png")),
+)
 
 CERTIFICATES_CAPTION = (
     "Every certificate with a value beside the quantity that it bounds and the value that holds without any theorem."
@@ -29,10 +38,28 @@ def split_of(interactions: Interactions, protocol: Protocol, seed: int) -> Split
     return (split_by_coin if protocol == "coin" else split_by_interaction)(interactions, seed=seed)
 
 
+def claim_folder(run: Path, *, resume: bool, force: bool) -> None:
+    """Refuse a folder that already holds a training, unless it is to be continued or replaced.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a model or a checkpoint and neither is said, or both are.
+    """
+    if resume and force:
+        raise InputError("--resume continues a training and --force replaces it; give one of them.")
+    if not (resume or force) and any((run / name).exists() for name in (MODEL, CHECKPOINT)):
+        raise InputError(
+            f"{run} already holds a training; give --resume to continue it, --force to replace it, or another --out."
+        )
+
+
 def train_run(
     interactions: Interactions, run: Path, *, protocol: Protocol, resume: bool, options: Mapping[str, Any]
 ) -> Conv4Rec:
     """Split, train with a checkpoint after every epoch, and save the model with its data in the folder of the run.
+
+    What was certified about other weights is deleted; unless `resume`, so is the model that the folder holds.
 
     Parameters
     ----------
@@ -54,7 +81,12 @@ def train_run(
     """
     model = Conv4Rec(**options)
     split = split_of(interactions, protocol, model.options.seed)
+    if not resume:
+        # A device that does not exist is refused before anything is deleted.
+        choose_device(model.options.device)
+        _delete(run, (*REPORT, MODEL, CHECKPOINT))
     model.fit(interactions, split, checkpoint=run, resume=resume)
+    _delete(run, REPORT)
     model.save(run)
     return model
 
@@ -69,7 +101,7 @@ def certify_run(run: Path, delta: float, *, independent: bool = False) -> tuple[
     RefusedError
         If ``delta`` is no probability.
     """
-    evaluation = evaluate(Conv4Rec.load(run), delta=delta, independent=independent)
+    evaluation = evaluate(_load(run), delta=delta, independent=independent)
     paths = write_evaluation(evaluation, run)
     page = Page(
         title="Certificates of one trained model",
@@ -100,14 +132,31 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
 def load_run(run: Path, users: Sequence[str]) -> tuple[Conv4Rec, list[int] | list[str]]:
     """Load the model of a run, and read users as they are typed: as integers where the data has integers.
 
+    A user who is named twice is returned once.
+
     Raises
     ------
     InputError
         If the folder holds no model, or a text is no integer where the users are integers.
     """
-    model = Conv4Rec.load(run)
+    model = _load(run)
     ids = model.interactions.user_ids
-    return model, [_integer(text, int(ids[0])) for text in users] if ids.dtype.is_integer() else list(users)
+    if not ids.dtype.is_integer():
+        return model, list(dict.fromkeys(users))
+    return model, list(dict.fromkeys(_integer(text, int(ids[0])) for text in users))
+
+
+def _load(run: Path) -> Conv4Rec:
+    if (run / MODEL).exists():
+        return Conv4Rec.load(run)
+    if (run / CHECKPOINT).exists():
+        raise InputError(f"training in {run} was interrupted; continue with --resume")
+    raise InputError(f"there is no run in {run}; make one with: conv4rec train DATA --out {run}")
+
+
+def _delete(run: Path, names: Sequence[str]) -> None:
+    for name in names:
+        (run / name).unlink(missing_ok=True)
 
 
 def _integer(text: str, example: int) -> int:

@@ -72,7 +72,12 @@ def save_state(path: Path, state: TrainingState) -> None:
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # safetensors makes files that only their owner may read; the mode of other new files is restored.
+        part.unlink(missing_ok=True)
+        part.touch()
+        mode = part.stat().st_mode
         save_file(tensors, part, metadata=metadata)
+        part.chmod(mode)
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"The checkpoint {path} cannot be written ({error}); name another directory.") from error

@@ -171,8 +171,14 @@ class Conv4Rec(Predictions):
         Raises
         ------
         InputError
-            If the split is of other interactions, or training refuses (see `conv4rec.training.train`).
+            If the data are no `Interactions`, the split is of others, or training refuses (see
+            `conv4rec.training.train`).
         """
+        if not isinstance(interactions, Interactions):
+            raise InputError(
+                f"fit got a {type(interactions).__name__}, expected Interactions; use Interactions.from_frame(...) or "
+                "read(...)."
+            )
         if split is None:
             split = split_by_coin(interactions, seed=self.options.seed)
         elif split.interactions is not interactions:

@@ -1,9 +1,11 @@
 """Every command once; every error one sentence and exit code 2."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -76,6 +78,8 @@ def test_train_says_what_was_read_and_what_comes_next(trained, data, capsys):
     printed = " ".join(capsys.readouterr().out.split())
     assert "240 interactions of 30 users with 12 items at 3 levels" in printed
     assert "Trained 1 epochs and kept epoch" in printed
+    assert "Its mean losses in nats: " in printed
+    assert "There is no" not in printed
     assert "conv4rec certify" in printed
 
 
@@ -105,9 +109,10 @@ def test_profile_and_recommend_speak_of_the_users_asked_for(trained, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 7
     assert printed[1].split() == ["item", "seen", "p_consume", "expected_level", "p_high", "p_1.0", "p_2.0", "p_3.0"]
-    assert call("recommend", trained, 7, 3, "-k", 2) == 0
+    assert call("recommend", trained, 7, 3, "07", 7, "-k", 2) == 0
     printed = capsys.readouterr().out
     assert printed.index("user 7") < printed.index("user 3")
+    assert printed.count("user 7") == 1
     assert call("recommend", trained, 7, "--gems", "-k", 2) == 0
     assert "p_high" in capsys.readouterr().out
 
@@ -150,7 +155,21 @@ ERRORS = {
     "out is a file": (["train", "{data}", "--epochs", "0", "--out", "{folder}/empty.csv"], "empty.csv"),
     "unknown option": (["certify", "{run}", "--colour"], "--colour"),
     "unknown command": (["certifie"], "certifie"),
-    "no run": (["certify", "{folder}"], "model.json"),
+    "no run": (
+        ["certify", "{folder}"],
+        "there is no run in {folder}; make one with: conv4rec train DATA --out {folder}",
+    ),
+    "a run that exists": (["train", "{data}", "--out", "{run}"], "give --resume to continue it, --force to replace it"),
+    "resume and force": (["train", "{data}", "--out", "{run}", "--resume", "--force"], "give one of them"),
+    "no header": (
+        ["train", "{folder}/bare.csv", "--out", "{folder}/x"],
+        "with --user, or all columns with --columns A,B,",
+    ),
+    "no such column": (["train", "{data}", "--level", "stars", "--out", "{folder}/x"], "correct --level 'stars'"),
+    "contradiction": (["train", "{data}", "--level", "rating", "--implicit"], "--level 'rating' and --implicit contra"),
+    "level outside": (["train", "{data}", "--levels", "1,2", "--out", "{folder}/x"], "add it to --levels"),
+    "levels not sorted": (["train", "{data}", "--levels", "2,1", "--out", "{folder}/x"], "--levels 2.0,1.0 must be"),
+    "a pair twice": (["train", "{folder}/twice.csv", "--duplicates", "error"], "choose --duplicates 'last', 'first'"),
     "delta": (["certify", "{run}", "--delta", "1.5"], "delta"),
     "unknown user": (["profile", "{run}", "99"], "99"),
     "user of another type": (["recommend", "{run}", "7", "ann"], "ann"),
@@ -165,14 +184,102 @@ ERRORS = {
 def test_errors_are_one_sentence_and_exit_code_2(case, trained, data, tmp_path, capsys):
     (tmp_path / "bad.csv").write_text("user,item,rating\n1,2,3\n1,3,many\n")
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "bare.csv").write_text("1,2,3\n1,3,4\n")
+    (tmp_path / "twice.csv").write_text("user,item\n1,2\n1,2\n")
     arguments, named = ERRORS[case]
     places = {"folder": tmp_path, "data": data, "run": trained}
     assert call(*(argument.format(**places) for argument in arguments)) == 2
     said = capsys.readouterr()
     assert said.err.startswith("conv4rec: ")
     assert said.err.count("\n") == 1
-    assert named in said.err
+    assert named.format(**places) in said.err
     assert "Traceback" not in said.err
+
+
+def test_a_user_who_has_seen_everything_gets_a_sentence(tmp_path, capsys):
+    path = tmp_path / "ratings.csv"
+    path.write_text(lines() + "".join(f"all,{name},{1 + name % 3}\n" for name in range(12)))
+    run = tmp_path / "run"
+    assert call("train", path, "--out", run, "--code", 2, "--epochs", 1, "--device", "cpu") == 0
+    capsys.readouterr()
+    assert call("recommend", run, "all", "7", "all") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("user all has seen every item; nothing is left to recommend.\nuser 7 ")
+    assert printed.count("user all") == 1
+    assert call("recommend", run, "all", "--gems") == 0
+    assert capsys.readouterr().out == "user all has seen every item; no hidden gem is left.\n"
+
+
+def test_a_new_training_replaces_the_whole_run(data, tmp_path, capsys):
+    train = ("train", data, "--out", tmp_path, "--code", 2, "--device", "cpu", "--epochs")
+    stale = [tmp_path / name for name in ("report.html", "losses.csv", "certificates.json", "certificates.png")]
+
+    def old():
+        for path in stale:
+            path.write_text("old")
+
+    old()
+    assert call(*train, 1) == 0
+    assert not any(path.exists() for path in stale)
+    old()
+    assert call(*train, 2, "--patience", 3) == 2
+    assert "--force" in capsys.readouterr().err
+    assert call(*train, 2, "--force", "--device", "abacus") == 2
+    assert (tmp_path / "model.json").exists()
+    assert all(path.exists() for path in stale)
+    assert call(*train, 2, "--resume") == 0
+    assert not any(path.exists() for path in stale)
+    old()
+    assert call(*train, 1, "--force", "--weight-decay", 0.5, "--profile-dropout", 0, "--patience", 3) == 0
+    assert not any(path.exists() for path in stale)
+    training = json.loads((tmp_path / "model.json").read_text())["training"]
+    assert (training["weight_decay"], training["profile_dropout"], training["patience"]) == (0.5, 0.0, 3)
+    (tmp_path / "model.json").unlink()
+    assert call(*train, 1) == 2
+    assert call("profile", tmp_path, 7) == 2
+    assert f"training in {tmp_path} was interrupted; continue with --resume" in capsys.readouterr().err
+
+
+def test_levels_are_ordered_and_columns_named(tmp_path, capsys):
+    path = tmp_path / "bare.csv"
+    events = ("view", "cart", "buy")
+    path.write_text("".join(f"{k % 9},{k % 7},{events[k % 3]}\n" for k in range(63)))
+    given = ("--columns", "who, what,event", "--user", "who", "--item", "what", "--level", "event")
+    fast = ("--code", 2, "--epochs", 0, "--device", "cpu", "--duplicates", "keep")
+    assert call("train", path, *given, *fast, "--levels", "view,cart,buy", "--out", tmp_path / "names") == 0
+    assert "at 3 levels (view < cart < buy)" in " ".join(capsys.readouterr().out.split())
+    path.write_text(path.read_text().replace("view", "1").replace("cart", "2").replace("buy", "3"))
+    assert call("train", path, *given, *fast, "--levels", "1,2,3,4", "--out", tmp_path / "numbers") == 0
+    assert "at 4 levels (1.0 < 2.0 < 3.0 < 4.0)" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(("epochs", "losses"), [(0, False), (1, True)])
+def test_train_names_the_parts_that_are_missing(epochs, losses, tmp_path, capsys):
+    path = tmp_path / "few.csv"
+    path.write_text("user,item,rating,time\n1,1,1,1\n1,2,2,1\n2,1,1,2\n2,2,2,2\n")
+    options = ("--protocol", "time", "--epochs", epochs, "--code", 2, "--device", "cpu", "--out", tmp_path / "run")
+    assert call("train", path, *options) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "no validation part: training cannot stop early." in printed
+    assert "no held-out part: no held-out certificate." in printed
+    assert ("losses in nats: train joint" in printed) == losses
+    assert "nats: ." not in printed
+    advice = "kept epoch 0: training did not improve on the start values; try a lower --learning-rate or more --epochs."
+    assert (advice in printed) == (epochs == 0)
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert call("--version") == 0
+    assert capsys.readouterr().out == f"conv4rec {version('conv4rec')}\n"
+
+
+def test_a_checkpoint_has_the_mode_of_other_files(data, tmp_path):
+    before = os.umask(0o027)
+    try:
+        assert call("train", data, "--out", tmp_path, "--code", 2, "--epochs", 1, "--device", "cpu") == 0
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
 
 
 def test_a_defect_of_the_program_is_not_hidden(monkeypatch, trained):
@@ -191,4 +298,14 @@ def test_an_interruption_says_so(monkeypatch, trained, capsys):
 
     monkeypatch.setattr("conv4rec_experiments.runs.certify_run", interrupted)
     assert call("certify", trained) == 130
-    assert "interrupted" in capsys.readouterr().err
+    assert "interrupted; what was finished is kept" in capsys.readouterr().err
+
+
+def test_an_interrupted_training_says_how_to_continue(monkeypatch, data, tmp_path, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("conv4rec_experiments.runs.train_run", interrupted)
+    assert call("train", data, "--out", tmp_path / "a run", "--force", "--epochs", 3) == 130
+    command = f"conv4rec train {data} --out '{tmp_path}/a run' --epochs 3 --resume"
+    assert capsys.readouterr().err == f"conv4rec: interrupted; continue with: {command}\n"

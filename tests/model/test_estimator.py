@@ -220,6 +220,13 @@ def test_what_cannot_be_answered_is_refused(model: Conv4Rec, call: Any, message:
         call(model)
 
 
+def test_fit_says_how_to_make_interactions(model: Conv4Rec) -> None:
+    fit: Any = Conv4Rec(device="cpu").fit
+    for data, name in ((model.interactions.frame().to_pandas(), "DataFrame"), ("ratings.csv", "str"), (None, "None")):
+        with pytest.raises(InputError, match=rf"fit got a {name}.*use Interactions.from_frame\(...\) or read\(...\)"):
+            fit(data)
+
+
 def test_memory_is_asked_for_before_it_is_taken(model: Conv4Rec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimator_module, "available_memory", lambda device: 20_000)
     with pytest.raises(InputError, match="14 items x 5 levels"):
