@@ -216,8 +216,8 @@ def demo(out: Annotated[Path, typer.Option(help="The folder of the results.")] =
     print_evaluation(result.evaluation)
     print_frame(result.study, "convergence study, medians over seeds")
     print_lines(
-        f"The certificates above hold jointly with confidence {confidence(result.model_failure)}; the rest of the failure "
-        f"probability is the study's, and all statements of the page hold jointly with confidence "
+        f"The certificates above hold jointly with confidence {confidence(result.model_failure)}; the rest of the "
+        "failure probability is the study's. All statements of the page hold jointly with confidence "
         f"{confidence(result.failure)}."
     )
     print_paths(result.paths)
