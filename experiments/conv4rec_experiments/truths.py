@@ -9,13 +9,14 @@ default that mix is the sample's own, ``n_i / N``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import log
+from math import log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import bisect
 
 from conv4rec.errors import InputError
+from conv4rec_bounds.divergences import kullback_leibler, squared_hellinger, total_variation
 from conv4rec_experiments.likelihood import Likelihood
 
 __all__ = ["Distances", "Truth", "reference_truth", "small_truth", "user_mix"]
@@ -142,17 +143,16 @@ class Truth:
 
     def tv(self, law: Array, mix: Array | None = None) -> float:
         """Total variation to a law of shape (user, cell), a mean over users under the mix (default: ``pi``)."""
-        return float(0.5 * (self.pi if mix is None else mix) @ np.abs(self.law - law).sum(axis=1))
+        return total_variation(self.law, law, self.pi if mix is None else mix)
 
     def distances(self, log_law: Array, mix: Array | None = None) -> Distances:
         """Distances to a law given by its log-probabilities (user, cell), under the mix (default: ``pi``)."""
-        weight = (self.pi if mix is None else mix)[:, None]
+        weight = self.pi if mix is None else mix
         law = np.exp(log_law)
-        affinity = (weight * np.sqrt(self.law * law)).sum()
         return Distances(
-            tv=self.tv(law, mix),
-            kl=max(0.0, float((weight * self.law * (np.log(self.law) - log_law)).sum())),
-            hellinger=float(np.sqrt(max(0.0, 1 - affinity))),
+            tv=total_variation(self.law, law, weight),
+            kl=kullback_leibler(self.law, law, weight),
+            hellinger=sqrt(squared_hellinger(self.law, law, weight)),
         )
 
 
