@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -222,7 +223,7 @@ def test_what_cannot_be_answered_is_refused(model: Conv4Rec, call: Any, message:
 
 def test_fit_says_how_to_make_interactions(model: Conv4Rec) -> None:
     fit: Any = Conv4Rec(device="cpu").fit
-    for data, name in ((model.interactions.frame().to_pandas(), "DataFrame"), ("ratings.csv", "str"), (None, "None")):
+    for data, name in ((pd.DataFrame({"user": [1], "item": [2]}), "DataFrame"), ("ratings.csv", "str"), (None, "None")):
         with pytest.raises(InputError, match=rf"fit got a {name}.*use Interactions.from_frame\(...\) or read\(...\)"):
             fit(data)
 
