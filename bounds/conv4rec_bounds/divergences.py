@@ -35,17 +35,21 @@ def total_variation(truth: Array, model: Array, users: Array) -> float:
     return float(users @ np.abs(truth - model).sum(axis=-1)) / 2
 
 
-def kullback_leibler(truth: Array, model: Array, users: Array) -> float:
+def kullback_leibler(truth: Array, log_model: Array, users: Array) -> float:
     r"""Return :math:`\sum_i \pi_i \sum_y Q_i(y)\log(Q_i(y)/f_i(y))` in nats, infinite where the model misses mass.
 
-    >>> round(kullback_leibler(np.array([[0.5, 0.5]]), np.array([[0.75, 0.25]]), np.array([1.0])), 6)
+    The model comes as log-probabilities, so that a probability too small for a float does not count as zero.
+
+    >>> round(kullback_leibler(np.array([[0.5, 0.5]]), np.log([[0.75, 0.25]]), np.array([1.0])), 6)
     0.143841
+    >>> kullback_leibler(np.array([[0.5, 0.5]]), np.array([[0.0, -800.0]]), np.array([1.0]))
+    399.3068528194401
     """
-    seen = truth > 0
-    if bool((seen & (model <= 0) & (users[..., None] > 0)).any()):
+    counted = (truth > 0) & (users[..., None] > 0)
+    if bool(np.isneginf(log_model[counted]).any()):
         return math.inf
-    ratio = np.where(seen, truth, 1.0) / np.where(seen, model, 1.0)
-    return float(users @ (truth * np.log(ratio)).sum(axis=-1))
+    ratio = np.log(np.where(counted, truth, 1.0)) - np.where(counted, log_model, 0.0)
+    return max(0.0, float(users @ (np.where(counted, truth, 0.0) * ratio).sum(axis=-1)))
 
 
 def affinity(truth: Array, model: Array, users: Array, power: float = 0.5) -> float:

@@ -151,7 +151,7 @@ class Truth:
         law = np.exp(log_law)
         return Distances(
             tv=total_variation(self.law, law, weight),
-            kl=kullback_leibler(self.law, law, weight),
+            kl=kullback_leibler(self.law, log_law, weight),
             hellinger=sqrt(squared_hellinger(self.law, law, weight)),
         )
 
