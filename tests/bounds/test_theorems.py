@@ -109,6 +109,10 @@ def test_every_theorem_has_a_page_with_its_formula_and_a_proof(theorem: Theorem)
     for heading in ("## Statement", "## Assumptions", "## Proof", "## What it is good for", "## When it is vacuous"):
         assert heading in page
     assert theorem.claim
+    row = next(
+        line for line in (DOCS / "theory" / "index.md").read_text().splitlines() if f"[{theorem.number}](" in line
+    )
+    assert f"${theorem.rate}$" in row
     assert theorem.formula.latex("x").count("=") == 1 + len(theorem.formula.where)
 
 

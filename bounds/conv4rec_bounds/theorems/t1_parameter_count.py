@@ -75,7 +75,7 @@ class ParameterCount(Theorem):
     title = "Risk by parameter count"
     target = TARGETS["independent"]
     claim = "a generalization bound for the autoencoder"
-    rate = r"\sqrt{p/N}"
+    rate = r"\sqrt{p\log N/N}"
     page = "theory/t1"
     assumptions = (FIXED_PROFILE, SCORED_SAMPLING, COVERED_NETWORK)
 
