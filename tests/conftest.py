@@ -9,7 +9,7 @@ import pytest
 import sympy
 from hypothesis import HealthCheck, settings
 
-from conv4rec_bounds.rounding import Formula
+from conv4rec_bounds.formula import Formula
 
 settings.register_profile(
     "deterministic", derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]

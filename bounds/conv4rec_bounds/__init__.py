@@ -14,21 +14,48 @@ from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate, Status
 from conv4rec_bounds.certify import Report, certify
 from conv4rec_bounds.errors import RefusedError
-from conv4rec_bounds.evidence import Evidence, HeldOut, Protocol, Scored
+from conv4rec_bounds.evidence import (
+    CellCounts,
+    Comparator,
+    Ensemble,
+    Events,
+    Evidence,
+    GemPool,
+    HeldOut,
+    Posterior,
+    Prequential,
+    Protocol,
+    References,
+    Scored,
+    TruthLoss,
+    Untouched,
+    UserMeans,
+)
 from conv4rec_bounds.geometry import Network
 from conv4rec_bounds.theorems import THEOREMS
 
 __all__ = [
     "THEOREMS",
     "Budget",
+    "CellCounts",
     "Certificate",
+    "Comparator",
+    "Ensemble",
+    "Events",
     "Evidence",
+    "GemPool",
     "HeldOut",
     "Network",
+    "Posterior",
+    "Prequential",
     "Protocol",
+    "References",
     "RefusedError",
     "Report",
     "Scored",
     "Status",
+    "TruthLoss",
+    "Untouched",
+    "UserMeans",
     "certify",
 ]

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
-from conv4rec_bounds.rounding import printed_up
+from conv4rec_bounds.rounding import printed_down, printed_up
 
 __all__ = ["Certificate", "Status"]
 
@@ -27,11 +27,13 @@ class Certificate:
     Attributes
     ----------
     theorem, title, target
-        The theorem's number, its name, and what ``value`` bounds from above.
+        The theorem's number, its name, and what ``value`` bounds.
+    side
+        ``"upper"`` if the target is at most ``value``, ``"lower"`` if it is at least ``value``.
     status, reason
         Valid, vacuous (no better than the trivial value) or refused; a full sentence.
     value, trivial
-        The certified upper end and what holds without any theorem, both in the target's unit.
+        The certified end and what holds without any theorem, both in the target's unit.
     terms, terms_of
         Parts whose exact sum is the quantity named by ``terms_of``: ``(name, amount)``.
     attribution
@@ -62,22 +64,26 @@ class Certificate:
     quantities: Mapping[str, float] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     spent: Fraction = Fraction(0)
+    side: Literal["upper", "lower"] = "upper"
 
     @classmethod
-    def refused(cls, theorem: str, title: str, target: str, reason: str) -> "Certificate":
+    def refused(cls, theorem: str, title: str, target: str, reason: str, **parts: Any) -> "Certificate":
         """Return a refusal: no value, nothing spent."""
-        return cls(theorem, title, target, Status.REFUSED, reason)
+        return cls(theorem, title, target, Status.REFUSED, reason, **parts)
 
     @classmethod
     def judged(cls, *, value: float, trivial: float, margin: float = 0.0, **parts: Any) -> "Certificate":
-        """Return a valid certificate if it is below the trivial value by more than the margin, else a vacuous one."""
+        """Return a valid certificate if it beats the trivial value by more than the margin, else a vacuous one."""
         if math.isnan(value):
             raise ValueError("a certificate's value is NaN")
-        if value < trivial - margin:
-            reason = f"The bound {printed_up(value, 4):f} lies below the trivial value {trivial:.4g}."
+        upper = parts.get("side", "upper") == "upper"
+        printed = f"{(printed_up if upper else printed_down)(value, 4):f}"
+        gain = trivial - value if upper else value - trivial
+        if gain > margin:
+            reason = f"The bound {printed} lies {'below' if upper else 'above'} the trivial value {trivial:.4g}."
             return cls(status=Status.VALID, reason=reason, value=value, trivial=trivial, **parts)
         distance = f"within {margin:g} of" if margin else "no better than"
-        reason = f"The bound {printed_up(value, 4):f} holds but is {distance} the trivial value {trivial:.4g}."
+        reason = f"The bound {printed} holds but is {distance} the trivial value {trivial:.4g}."
         return cls(status=Status.VACUOUS, reason=reason, value=value, trivial=trivial, **parts)
 
     def row(self) -> dict[str, str | float | None]:
@@ -86,6 +92,7 @@ class Certificate:
             "theorem": self.theorem,
             "title": self.title,
             "target": self.target,
+            "side": self.side,
             "status": self.status.value,
             "value": self.value,
             "trivial": self.trivial,

@@ -1,7 +1,7 @@
 """The one entry: evidence in, certificates out."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -68,12 +68,28 @@ def certify(evidence: Evidence, delta: float = 0.05, theorems: Sequence[Theorem]
     """
     budget = Budget(delta)
     refusals = {theorem.number: theorem.refusal(evidence) for theorem in theorems}
-    applying = sum(reason is None for reason in refusals.values())
-    certificates = []
-    for theorem in theorems:
-        reason = refusals[theorem.number]
-        if reason is None:
-            certificates.append(theorem.evaluate(evidence, Fraction(delta) / applying, budget))
+    paying = sum(refusals[theorem.number] is None for theorem in theorems if not theorem.deterministic)
+    found: dict[str, Certificate] = {}
+    # What holds for sure comes last: it may build on a total variation that another theorem has certified.
+    for theorem in sorted(theorems, key=lambda theorem: theorem.deterministic):
+        if theorem.deterministic:
+            found[theorem.number] = _answer(theorem, _with_total_variation(evidence, theorems, found), None, budget)
         else:
-            certificates.append(Certificate.refused(theorem.number, theorem.title, theorem.target, reason))
-    return Report(tuple(certificates), budget)
+            found[theorem.number] = _answer(theorem, evidence, Fraction(delta) / max(paying, 1), budget)
+    return Report(tuple(found[theorem.number] for theorem in theorems), budget)
+
+
+def _answer(theorem: Theorem, evidence: Evidence, share: Fraction | None, budget: Budget) -> Certificate:
+    reason = theorem.refusal(evidence)
+    if reason is not None:
+        return Certificate.refused(theorem.number, theorem.title, theorem.target, reason, side=theorem.side)
+    return theorem.evaluate(evidence, Fraction(0) if share is None else share, budget)
+
+
+def _with_total_variation(
+    evidence: Evidence, theorems: Sequence[Theorem], found: Mapping[str, Certificate]
+) -> Evidence:
+    """Hand the least certified total variation of the model on to the theorems that say what it buys."""
+    values = [found[theorem.number].value for theorem in theorems if theorem.model_tv and theorem.number in found]
+    known = [min(value, 1.0) for value in (*values, evidence.total_variation) if value is not None]
+    return replace(evidence, total_variation=min(known)) if known else evidence

@@ -24,7 +24,7 @@ from conv4rec_bounds.geometry import (
 )
 from conv4rec_bounds.rounding import Number, ceil_float, split_exactly
 
-__all__ = ["BASE_RADIUS", "Cover", "RadiusClass", "cover_definitions", "grid_index"]
+__all__ = ["BASE_RADIUS", "EXAMPLE", "Cover", "RadiusClass", "cover_definitions", "grid_index"]
 
 BASE_RADIUS = Fraction(1, 8)
 STEPS_PER_OCTAVE = 4
@@ -64,6 +64,17 @@ def cover_definitions(present: tuple[str, ...]) -> dict[sympy.Symbol, sympy.Expr
         (sympy.log((INDEX[name] + 1) * (INDEX[name] + 2)) for name in present), start=sympy.Integer(0)
     )
     return definitions
+
+
+EXAMPLE: dict[str, Number] = {
+    "h_max": math.sqrt(2 * 8),
+    **{f"s_{LAYERS[name].letter}": index for name, index in zip(LAYERS, (12, 16, 8, 8, 12, 4, 20), strict=True)},
+    **{
+        f"p_{LAYERS[name].letter}": size
+        for name, size in zip(LAYERS, (10, 16_000, 16, 16_000, 10, 80, 5_000), strict=True)
+    },
+}
+"""A cover's inputs for 1,000 items, 5 levels, 2 channels, code 8, all layers: the example of several theorems."""
 
 
 def grid_index(norm: float) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
-from conv4rec_bounds.rounding import Formula
+from conv4rec_bounds.formula import Formula
 
 __all__ = ["TV_FROM_EXPONENT", "affinity", "kullback_leibler", "squared_hellinger", "total_variation"]
 

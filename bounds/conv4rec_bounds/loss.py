@@ -12,7 +12,7 @@ import sympy
 from numpy.typing import NDArray
 
 from conv4rec_bounds.errors import RefusedError
-from conv4rec_bounds.rounding import Formula
+from conv4rec_bounds.formula import Formula
 
 __all__ = [
     "LOSS_RANGE",

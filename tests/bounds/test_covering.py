@@ -22,8 +22,8 @@ from conv4rec_bounds.covering import (
     grid_index,
     radius_price,
 )
+from conv4rec_bounds.formula import Formula
 from conv4rec_bounds.geometry import LAYERS, logits, sensitivities
-from conv4rec_bounds.rounding import Formula
 
 PRESENT = ("lift", "encode", "decode", "project", "cell_bias")
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv4rec_bounds.errors import RefusedError
-from conv4rec_bounds.rounding import Formula, add_up, ceil_float, exact, floor_float, printed_up, split_exactly
+from conv4rec_bounds.formula import Formula
+from conv4rec_bounds.rounding import add_up, ceil_float, exact, floor_float, printed_up, split_exactly
 
 x, y, z = sympy.symbols("x y z", positive=True)
 EVERY_NODE = Formula(

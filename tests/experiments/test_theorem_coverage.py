@@ -1,62 +1,73 @@
-"""Monte Carlo coverage of every theorem on known truths, its mutation, and what refusals prevent.
+"""Monte Carlo coverage of every theorem (`theorem_rows`), its mutation, and what refusals prevent.
 
 A test fails only if so many misses are all but impossible (binomial tail under delta below 1e-6); the same bound
 divided by 1.1 times its median tightness must fail it.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conv4rec_bounds import THEOREMS, Budget, Evidence, HeldOut, Network, Protocol, Scored
-from conv4rec_bounds.divergences import total_variation
+from conv4rec_bounds import Evidence, HeldOut, Network, Protocol, Scored
 from conv4rec_bounds.geometry import logits
-from conv4rec_experiments.coverage import Replicates, coverage, fits, shrunk
+from conv4rec_bounds.theorems.t1_parameter_count import ParameterCount
+from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
+from conv4rec_experiments.coverage import Coverage, coverage, shrunk
 from conv4rec_experiments.fitting import State
-from conv4rec_experiments.truths import small_truth, user_mix
+from theorem_rows import ROWS
+from theorem_rows.blind_fits import blind_fits
+from theorem_rows.common import DELTA, REPLICATES, certified_value
 
-DELTA = 0.05
-REPLICATES = 1000
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Certified values and the exact targets that they bound, one of each for every replicate."""
-
-    bounds: np.ndarray
-    targets: np.ndarray
+TESTS = Path(__file__).parents[1]
+COVERED = [number for number, row in ROWS.items() if row.replicates is not None]
+DEMONSTRATED = [(number, name) for number, row in ROWS.items() for name in row.unrefused]
 
 
-def value(number: str, evidence: Evidence) -> float:
-    theorem = next(theorem for theorem in THEOREMS if theorem.number == number)
-    assert theorem.refusal(evidence) is None
-    return theorem.evaluate(evidence, Fraction(DELTA), Budget(DELTA)).value
+def larger_and_smaller(number: str, replicates: Iterable[tuple[float, float]]) -> np.ndarray:
+    """Return what should be the larger (an upper bound, or the target of a lower one) and what the smaller."""
+    bounds, targets = np.array(list(replicates)).T
+    return np.array([bounds, targets] if ROWS[number].theorem.side == "upper" else [targets, bounds])
 
 
-@pytest.fixture(scope="module")
-def blind_fits() -> Replicates:
-    return fits(small_truth(0), size=2000, replicates=REPLICATES, seed=1)
+@cache
+def measured(number: str) -> np.ndarray:
+    return larger_and_smaller(number, ROWS[number].replicates())
 
 
-def t1_and_t6(replicates: Replicates) -> Iterator[tuple[float, float, float, float]]:
-    truth = replicates.truth
-    for index, (counts, fit) in enumerate(zip(replicates.counts, replicates.fits, strict=True)):
-        network = Network(replicates.weights(index), truth.lift_activation, truth.code_activation)
-        log_law = truth.likelihood.log_law(fit.theta)
-        size, mix = int(counts.sum()), user_mix(counts)
-        risk = -float((counts * log_law).sum()) / size
-        evidence = Evidence(
-            cells=truth.cells,
-            protocol=Protocol("independent"),
-            network=network,
-            scored=Scored(size, risk, truth_risk=truth.empirical_risk(counts)),
-        )
-        exact_risk = -float(mix @ (truth.law * log_law).sum(axis=1))
-        distance = total_variation(truth.law, np.exp(log_law), mix)
-        yield value("T1", evidence), exact_risk, value("T6", evidence), distance
+def found(number: str) -> Coverage:
+    return coverage(*measured(number), DELTA)
+
+
+@pytest.mark.parametrize("number", COVERED)
+def test_the_bound_holds_as_often_as_it_says(number: str) -> None:
+    assert found(number).replicates >= REPLICATES
+    assert found(number).holds
+
+
+@pytest.mark.parametrize("number", COVERED)
+def test_a_shrunk_bound_fails(number: str) -> None:
+    larger, smaller = measured(number)
+    tightness = found(number).tightness[1]
+    assert not coverage(shrunk(larger, 1.1 * max(tightness, 1.0)), smaller, DELTA).holds
+
+
+@pytest.mark.parametrize(("number", "assumption"), DEMONSTRATED)
+def test_unrefused_the_number_would_be_wrong(number: str, assumption: str) -> None:
+    row = ROWS[number]
+    assert assumption in {known.name for known in row.theorem.assumptions}
+    assert not coverage(*larger_and_smaller(number, row.unrefused[assumption]()), DELTA).holds
+
+
+def test_every_theorem_is_covered_or_says_which_test_checks_it() -> None:
+    for row in ROWS.values():
+        if row.replicates is None:
+            file, name = row.instead.split("::")
+            assert f"def {name}(" in (TESTS / file).read_text(encoding="utf-8")
+        if not row.theorem.deterministic:
+            assert row.unrefused or row.instead
 
 
 def t1_pool_replicates() -> Iterator[tuple[float, float]]:
@@ -91,41 +102,14 @@ def t1_pool_replicates() -> Iterator[tuple[float, float]]:
             network=networks[best],
             scored=Scored(60, float(loss[best, scored].mean())),
         )
-        yield value("T1", evidence), float(own_pool[best, owner[scored]].mean())
+        yield certified_value(ParameterCount(), evidence), float(own_pool[best, owner[scored]].mean())
 
 
 def test_t1_holds_for_the_users_own_pools_under_unequal_masks() -> None:
     bounds, targets = np.array(list(t1_pool_replicates())).T
-    found = coverage(bounds, targets, DELTA)
-    assert found.holds
-    assert not coverage(shrunk(bounds, 1.1 * found.tightness[1]), targets, DELTA).holds
-
-
-def skewed_losses(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Log-probabilities of a model that is rarely, but then badly, surprised: hard for empirical variances."""
-    return np.log(np.where(rng.random(size) < 0.01, 1e-3, 0.3))
-
-
-def t9_replicates() -> Iterator[tuple[float, float]]:
-    rng, cells, alpha = np.random.default_rng(5), 90, 0.01
-    losses = -np.log((1 - alpha) * np.array([1e-3, 0.3]) + alpha / cells)
-    target = float(np.array([0.01, 0.99]) @ losses)
-    for _ in range(REPLICATES):
-        part = HeldOut(skewed_losses(rng, 60), np.full(60, cells), smoothing=alpha)
-        yield value("T9", Evidence(cells=cells, protocol=Protocol("independent"), held_out=part)), target
-
-
-def t9_pool_replicates() -> Iterator[tuple[float, float]]:
-    rng, cells = np.random.default_rng(6), 90
-    pool = HeldOut(skewed_losses(rng, 200), np.full(200, cells))
-    target = float(pool.losses.losses.mean())
-    for _ in range(REPLICATES):
-        chosen = rng.choice(200, size=60, replace=False)
-        part = HeldOut(pool.log_probabilities[chosen], pool.cells[chosen], pool=np.full(200, cells))
-        yield (
-            value("T9-pool", Evidence(cells=cells, protocol=Protocol("finite pool"), pool_sample=part)),
-            target,
-        )
+    measured = coverage(bounds, targets, DELTA)
+    assert measured.holds
+    assert not coverage(shrunk(bounds, 1.1 * measured.tightness[1]), targets, DELTA).holds
 
 
 def unequal_pool_replicates() -> Iterator[tuple[float, float]]:
@@ -139,106 +123,21 @@ def unequal_pool_replicates() -> Iterator[tuple[float, float]]:
         chosen = rng.choice(1000, size=20, replace=False)
         part = HeldOut(pool.log_probabilities[chosen], cells[chosen], smoothing=0.5, pool=cells)
         protocol = Protocol("finite pool")
-        yield value("T9-pool", Evidence(cells=10**6, protocol=protocol, pool_sample=part)), target
+        yield certified_value(HeldOutPool(), Evidence(cells=10**6, protocol=protocol, pool_sample=part)), target
 
 
 def test_the_pool_bound_holds_when_users_have_unequal_cells() -> None:
     bounds, targets = np.array(list(unequal_pool_replicates())).T
-    found = coverage(bounds, targets, DELTA)
-    assert found.holds
-    assert not coverage(shrunk(bounds, 1.1 * found.tightness[1]), targets, DELTA).holds
+    measured = coverage(bounds, targets, DELTA)
+    assert measured.holds
+    assert not coverage(shrunk(bounds, 1.1 * measured.tightness[1]), targets, DELTA).holds
 
 
-@pytest.fixture(scope="module")
-def measured(blind_fits: Replicates) -> dict[str, Measured]:
-    t1, risk, t6, distance = (np.array(column) for column in zip(*t1_and_t6(blind_fits), strict=True))
-    t9, pool = (np.array(list(rows)).T for rows in (t9_replicates(), t9_pool_replicates()))
-    return {"T1": Measured(t1, risk), "T6": Measured(t6, distance), "T9": Measured(*t9), "T9-pool": Measured(*pool)}
+def test_blind_fits_reach_at_least_the_truths_own_likelihood() -> None:
+    fits = blind_fits().fits
+    assert sum(fit.state is State.ACCEPTED for fit in fits) >= 0.99 * REPLICATES
+    assert max(fit.gap for fit in fits) <= 0
 
 
-every_theorem = pytest.mark.parametrize("number", [theorem.number for theorem in THEOREMS])
-
-
-@every_theorem
-def test_the_bound_holds_as_often_as_it_says(measured: dict[str, Measured], number: str) -> None:
-    found = coverage(measured[number].bounds, measured[number].targets, DELTA)
-    assert found.replicates >= REPLICATES
-    assert found.holds
-
-
-@every_theorem
-def test_a_shrunk_bound_fails(measured: dict[str, Measured], number: str) -> None:
-    rows = measured[number]
-    tightness = coverage(rows.bounds, rows.targets, DELTA).tightness[1]
-    assert not coverage(shrunk(rows.bounds, 1.1 * max(tightness, 1.0)), rows.targets, DELTA).holds
-
-
-def test_blind_fits_reach_at_least_the_truths_own_likelihood(blind_fits: Replicates) -> None:
-    assert sum(fit.state is State.ACCEPTED for fit in blind_fits.fits) >= 0.99 * REPLICATES
-    assert max(fit.gap for fit in blind_fits.fits) <= 0
-
-
-def test_t6_misses_none_of_a_thousand_blind_fits(measured: dict[str, Measured]) -> None:
-    assert coverage(measured["T6"].bounds, measured["T6"].targets, DELTA).misses == 0
-
-
-def test_unrefused_self_reconstruction_would_be_wrong() -> None:
-    """An identity on its own input has no training loss and certifies nothing: the number would be far too small.
-
-    With one item a user and self-reconstruction, weights that copy the profile predict the scored cell almost surely; a
-    fresh interaction of the same user is elsewhere with probability 9/10.
-    """
-    items, sharp = 10, 40.0
-    identity = np.eye(items)[None]
-    network = Network(
-        {
-            "lift": np.ones((1, 1)),
-            "encode": identity,
-            "decode": identity * sharp,
-            "project": np.ones((1, 1)),
-            "cell_bias": np.zeros((items, 1)),
-        },
-        "identity",
-        "identity",
-    )
-    copied = float(np.log1p((items - 1) * np.exp(-sharp)))
-    fresh = copied + sharp * (items - 1) / items
-    truth_risk = float(np.log(items))
-    size = 10**5
-    scored = Scored(size, copied, truth_risk=truth_risk)
-    unrefused = Evidence(cells=items, protocol=Protocol("independent"), network=network, scored=scored)
-    assert value("T1", unrefused) < fresh
-    uniform, sharp_law = np.full((1, items), 1 / items), np.eye(items)[:1]
-    assert value("T6", unrefused) < total_variation(uniform, sharp_law, np.ones(1))
-    honest = Evidence(items, Protocol("independent", profile="self-reconstruction"), network, scored)
-    for theorem in THEOREMS[:2]:
-        assert "self-reconstruction" in str(theorem.refusal(honest))
-
-
-def test_unrefused_touched_data_would_be_wrong() -> None:
-    """A table of counts scored on the interactions that it was counted from misses far more often than delta."""
-    rng, cells, size, misses = np.random.default_rng(7), 1000, 400, 0
-    for _ in range(100):
-        drawn = rng.integers(cells, size=size)
-        counted = np.bincount(drawn, minlength=cells) / size
-        with np.errstate(divide="ignore"):
-            part = HeldOut(np.log(counted[drawn]), np.full(size, cells))
-        everywhere = -np.log(0.99 * counted + 0.01 / cells)
-        misses += (
-            value("T9", Evidence(cells=cells, protocol=Protocol("independent"), held_out=part)) < everywhere.mean()
-        )
-    assert misses == 100
-
-
-def test_an_inference_from_the_sample_to_training_data_would_be_wrong() -> None:
-    """With the training part in the pool, a model fitted to it looks better over the pool than on the sample, or worse
-    where the model forgot it: the pool theorem's number says nothing about either."""
-    rng, cells = np.random.default_rng(8), 50
-    wrong = 0
-    for _ in range(100):
-        good, bad = np.log(np.full(100, 0.9)), np.log(np.full(900, 1e-3))
-        held_out = HeldOut(rng.permutation(good)[:50], np.full(50, cells), pool=np.full(1000, cells))
-        everything = HeldOut(np.concatenate([good, bad]), np.full(1000, cells)).losses.losses.mean()
-        bound = value("T9-pool", Evidence(cells=cells, protocol=Protocol("finite pool"), pool_sample=held_out))
-        wrong += bound < everything
-    assert wrong == 100
+def test_t6_misses_none_of_a_thousand_blind_fits() -> None:
+    assert found("T6").misses == 0

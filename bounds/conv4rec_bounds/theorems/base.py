@@ -1,16 +1,17 @@
 """What every theorem has, so that tests, docs and figures can run over one table of all of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence import Evidence
-from conv4rec_bounds.rounding import Formula
+from conv4rec_bounds.formula import Formula
+from conv4rec_bounds.rounding import Number
 
 __all__ = ["COVERED_NETWORK", "FIXED_PROFILE", "SCORED_SAMPLING", "Assumption", "Theorem", "given"]
 
@@ -40,8 +41,26 @@ class Assumption:
 class Theorem(ABC):
     """One theorem: its statement in words, its assumptions, its symbolic formula and its evaluation.
 
-    ``evaluate`` must return a value that bounds ``target`` from above with probability at least ``1 - delta``
-    whenever ``refusal`` returned None, must pay exactly ``delta`` from the budget, and must round to the safe side.
+    ``evaluate`` must return a value that bounds ``target`` from its ``side`` with probability at least ``1 - delta``
+    whenever ``refusal`` returned None, must pay exactly ``delta`` from the budget (nothing if ``deterministic``), and
+    must round to the safe side.
+
+    Attributes
+    ----------
+    number, title, target, claim, rate, page
+        The number in the brief of theorems, the name, what is bounded, the announced claim it stands for, the rate as
+        LaTeX, and the path of the page in the documentation without suffix.
+    assumptions
+        What is taken for granted, each with its check.
+    side
+        ``"upper"`` or ``"lower"``: from which side the target is bounded.
+    deterministic
+        True if the statement holds for sure, given its inputs: it then pays nothing.
+    model_tv
+        True if the target is the total variation of the model itself to the truth: T10 may build on it.
+    example, moves
+        A typical point of the formula's inputs (free parameters left out), and the inputs that the figure on the
+        theorem's page moves from there.
     """
 
     number: ClassVar[str]
@@ -51,6 +70,11 @@ class Theorem(ABC):
     rate: ClassVar[str]
     page: ClassVar[str]
     assumptions: ClassVar[tuple[Assumption, ...]]
+    side: ClassVar[Literal["upper", "lower"]] = "upper"
+    deterministic: ClassVar[bool] = False
+    model_tv: ClassVar[bool] = False
+    example: ClassVar[Mapping[str, Number]]
+    moves: ClassVar[tuple[str, ...]]
 
     @property
     @abstractmethod
@@ -60,6 +84,10 @@ class Theorem(ABC):
     @abstractmethod
     def evaluate(self, evidence: Evidence, delta: Fraction, budget: Budget) -> Certificate:
         """Return the certificate for evidence that was not refused."""
+
+    def complete(self, inputs: Mapping[str, Number]) -> dict[str, Number]:
+        """Return the inputs with the free parameters that `evaluate` would choose; most theorems have none."""
+        return dict(inputs)
 
     def refusal(self, evidence: Evidence) -> str | None:
         """Return the first reason why the theorem says nothing about this evidence, or None if it applies."""
@@ -71,7 +99,7 @@ class Theorem(ABC):
 
     def certificate(self, *, value: float, trivial: float, **parts: Any) -> Certificate:
         """Return the certificate of a value, under this theorem's name, target and assumptions."""
-        named: dict[str, Any] = {"theorem": self.number, "title": self.title, "target": self.target}
+        named: dict[str, Any] = {"theorem": self.number, "title": self.title, "target": self.target, "side": self.side}
         assumptions = tuple(str(assumption) for assumption in self.assumptions)
         return Certificate.judged(value=value, trivial=trivial, assumptions=assumptions, **named | parts)
 

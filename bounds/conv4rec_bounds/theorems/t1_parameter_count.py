@@ -7,6 +7,7 @@ With probability at least :math:`1-\delta`, for all weights at once,
 """
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
 
@@ -16,6 +17,7 @@ from scipy.optimize import minimize_scalar
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
 from conv4rec_bounds.covering import (
+    EXAMPLE,
     Cover,
     complexity_total,
     cover_definitions,
@@ -23,9 +25,10 @@ from conv4rec_bounds.covering import (
     radius_price,
 )
 from conv4rec_bounds.evidence import Evidence
+from conv4rec_bounds.formula import Formula, upper_quantities
 from conv4rec_bounds.geometry import LAYERS
 from conv4rec_bounds.loss import RANGE
-from conv4rec_bounds.rounding import Formula, Number, add_up, ceil_float, upper_quantities
+from conv4rec_bounds.rounding import Number, add_up, ceil_float
 from conv4rec_bounds.theorems.base import COVERED_NETWORK, FIXED_PROFILE, SCORED_SAMPLING, Theorem, given
 
 __all__ = ["ParameterCount"]
@@ -45,12 +48,12 @@ def parameter_count_formula(present: tuple[str, ...]) -> Formula:
     return Formula(value=empirical_risk + 4 * eps + deviation, where=definitions)
 
 
-def best_resolution(formula: Formula, inputs: dict[str, Number]) -> float:
+def best_resolution(formula: Formula, inputs: Mapping[str, Number]) -> float:
     """Return the resolution that makes the bound least; it sees sizes, class, N and delta, never a measured risk."""
 
     def bound(log_eps: float) -> float:
         try:
-            return formula.number(**inputs, **{str(eps): math.exp(log_eps), str(empirical_risk): 0})
+            return formula.number(**dict(inputs) | {str(eps): math.exp(log_eps), str(empirical_risk): 0})
         except (OverflowError, ValueError):  # weights too large for floating point: any resolution is as good
             return math.inf
 
@@ -78,11 +81,17 @@ class ParameterCount(Theorem):
     rate = r"\sqrt{p\log N/N}"
     page = "theory/t1"
     assumptions = (FIXED_PROFILE, SCORED_SAMPLING, COVERED_NETWORK)
+    example = EXAMPLE | {"N": 10**9, "delta": 0.05, "q": 5_000, "Lhat": 6.0}
+    moves = ("N", "delta", "q", "p_E", "s_E", "s_B")
 
     @property
     def formula(self) -> Formula:
         """The bound for a network that has every layer."""
         return parameter_count_formula(tuple(LAYERS))
+
+    def complete(self, inputs: Mapping[str, Number]) -> dict[str, Number]:
+        """Add the resolution of the cover."""
+        return dict(inputs) | {str(eps): best_resolution(self.formula, inputs)}
 
     def evaluate(self, evidence: Evidence, delta: Fraction, budget: Budget) -> Certificate:
         """Return the certified risk of the network."""

@@ -15,6 +15,7 @@ import sympy
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
 from conv4rec_bounds.covering import (
+    EXAMPLE,
     Cover,
     complexity_total,
     cover_definitions,
@@ -24,8 +25,9 @@ from conv4rec_bounds.covering import (
 )
 from conv4rec_bounds.divergences import TV_FROM_EXPONENT, exponent
 from conv4rec_bounds.evidence import Evidence
+from conv4rec_bounds.formula import Formula, upper_quantities
 from conv4rec_bounds.geometry import LAYERS, oscillation_bound
-from conv4rec_bounds.rounding import Formula, add_up, ceil_float, upper_quantities
+from conv4rec_bounds.rounding import add_up, ceil_float
 from conv4rec_bounds.theorems.base import (
     COVERED_NETWORK,
     FIXED_PROFILE,
@@ -98,6 +100,9 @@ class FastTotalVariation(Theorem):
         COVERED_NETWORK,
         Assumption("A4", "The truth's own mean loss on the scored part is known.", _no_known_truth),
     )
+    model_tv = True
+    example = EXAMPLE | {"N": 10**7, "delta": 0.05, "Lhat": 6.0, "Lhat_star": 6.0}
+    moves = ("N", "delta", "p_E", "s_E", "s_B", "Lhat")
 
     @property
     def formula(self) -> Formula:

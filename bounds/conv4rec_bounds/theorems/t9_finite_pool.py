@@ -6,15 +6,18 @@ With probability at least :math:`1-\delta` over the choice of the subset of :mat
     \frac1H\sum_{t\in H}\ell_t \le \bar\ell_N + (b-a)\sqrt{\Bigl(1-\frac{N-1}{H}\Bigr)\frac{\log(1/\delta)}{2N}} .
 """
 
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import ClassVar
 
 import sympy
 
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
 from conv4rec_bounds.evidence import Evidence
+from conv4rec_bounds.formula import Formula, upper_quantities
 from conv4rec_bounds.loss import smoothed_range, uniform_risk
-from conv4rec_bounds.rounding import Formula, add_up, ceil_float, upper_quantities
+from conv4rec_bounds.rounding import Number, add_up, ceil_float
 from conv4rec_bounds.theorems.base import Assumption, Theorem, given
 from conv4rec_bounds.theorems.t9_held_out import mean_upper, untouched
 
@@ -64,6 +67,16 @@ class HeldOutPool(Theorem):
             _not_a_pool_sample,
         ),
     )
+
+    example: ClassVar[Mapping[str, Number]] = {
+        "N": 10_000,
+        "H": 20_000,
+        "delta": 0.05,
+        "lbar": 6.0,
+        "l_min": 0.0,
+        "l_max": 13.0,
+    }
+    moves = ("N", "H", "delta", "l_max", "lbar")
 
     @property
     def formula(self) -> Formula:

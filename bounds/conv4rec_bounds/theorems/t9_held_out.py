@@ -8,7 +8,9 @@ With probability at least :math:`1-\delta`, half of it for each of the two inequ
 """
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import ClassVar
 
 import numpy as np
 import sympy
@@ -16,8 +18,9 @@ import sympy
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
 from conv4rec_bounds.evidence import Evidence, HeldOut
+from conv4rec_bounds.formula import Formula, upper_quantities
 from conv4rec_bounds.loss import SmoothedLosses, uniform_risk
-from conv4rec_bounds.rounding import Formula, add_up, ceil_float, upper_quantities
+from conv4rec_bounds.rounding import Number, add_up, ceil_float
 from conv4rec_bounds.theorems.base import Assumption, Theorem, given
 
 __all__ = ["HeldOutRisk", "mean_upper", "untouched"]
@@ -104,6 +107,16 @@ class HeldOutRisk(Theorem):
             _not_independent,
         ),
     )
+
+    example: ClassVar[Mapping[str, Number]] = {
+        "N": 10_000,
+        "delta": 0.05,
+        "lbar": 6.0,
+        "V": 2.0,
+        "l_min": 0.0,
+        "l_max": 13.0,
+    }
+    moves = ("N", "delta", "V", "l_max", "lbar")
 
     @property
     def formula(self) -> Formula:

@@ -1,0 +1,110 @@
+"""All that a bound may look at: weights as arrays, sample sizes, the protocol and measured risks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from conv4rec_bounds.errors import RefusedError
+from conv4rec_bounds.evidence.events import Events, GemPool
+from conv4rec_bounds.evidence.held_out import HeldOut
+from conv4rec_bounds.evidence.posterior import Posterior
+from conv4rec_bounds.evidence.protocol import Protocol
+from conv4rec_bounds.evidence.scored import Comparator, References, Scored, UserMeans
+from conv4rec_bounds.evidence.untouched import CellCounts, Ensemble, Prequential, TruthLoss, Untouched
+from conv4rec_bounds.geometry import Network
+
+__all__ = [
+    "CellCounts",
+    "Comparator",
+    "Ensemble",
+    "Events",
+    "Evidence",
+    "GemPool",
+    "HeldOut",
+    "Posterior",
+    "Prequential",
+    "Protocol",
+    "References",
+    "Scored",
+    "TruthLoss",
+    "Untouched",
+    "UserMeans",
+]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about one trained model.
+
+    Attributes
+    ----------
+    cells
+        The largest number of unmasked cells of any user, at most n R: the uniform law's loss is its logarithm.
+    protocol
+        How the parts came about.
+    network, references
+        The weights, and weights from which some distances are measured.
+    scored, user_means, comparator
+        Sizes and mean losses of the scored part, by interaction and by user, and a network to compare with.
+    held_out
+        Held-out interactions, read as independent draws given the users.
+    pool_sample
+        Held-out interactions, read as a random subset of a finite held-out pool.
+    untouched, prequential, ensemble, cell_counts
+        Losses on interactions that the predictors had not seen, beside the truth's own.
+    posterior
+        Draws around the weights, with their smoothed losses.
+    events, gem_pool, level_values
+        Events and pools of items chosen beforehand, and the values of the levels.
+    total_variation
+        A bound on the model's total variation to the truth that another certificate of the same report has paid for.
+
+    A theorem that misses a part refuses and says so.
+
+    Raises
+    ------
+    RefusedError
+        If there is fewer than one cell, or more than the network has, or parts contradict each other.
+    """
+
+    cells: int
+    protocol: Protocol
+    network: Network | None = None
+    scored: Scored | None = None
+    references: References | None = None
+    user_means: UserMeans | None = None
+    comparator: Comparator | None = None
+    held_out: HeldOut | None = None
+    pool_sample: HeldOut | None = None
+    untouched: Untouched | None = None
+    prequential: Prequential | None = None
+    ensemble: Ensemble | None = None
+    cell_counts: CellCounts | None = None
+    posterior: Posterior | None = None
+    events: Events | None = None
+    gem_pool: GemPool | None = None
+    level_values: tuple[float, ...] | None = None
+    total_variation: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse cell counts that contradict each other."""
+        if self.cells < 1:
+            raise RefusedError(f"there are {self.cells} cells; expected at least 1")
+        if self.network is not None and self.cells > self.network.cells:
+            raise RefusedError(f"a user has {self.cells} cells, but the network has {self.network.cells} in all")
+        for part in (self.held_out, self.pool_sample):
+            if part is not None and int(part.cells.max()) > self.cells:
+                raise RefusedError(
+                    f"a held-out interaction has {int(part.cells.max())} cells, but at most {self.cells} were given"
+                )
+            if part is not None and part.pool is not None and int(part.pool.max()) > self.cells:
+                raise RefusedError(
+                    f"an interaction of the pool has {int(part.pool.max())} cells, but at most {self.cells} were given"
+                )
+        for name, array in () if self.references is None else self.references.weights.items():
+            if self.network is not None and array.shape != self.network.weights.get(name, np.empty(0)).shape:
+                raise RefusedError(f"the reference for {name!r} has shape {array.shape}; expected the network's own")
+        if self.level_values is not None and not np.isfinite(self.level_values).all():
+            raise RefusedError(f"level values are {self.level_values}; expected finite numbers")
+        if self.total_variation is not None and not 0 <= self.total_variation <= 1:
+            raise RefusedError(f"the total variation is {self.total_variation}; expected between 0 and 1")

@@ -1,0 +1,61 @@
+"""Draws from a posterior with their smoothed losses: what a PAC-Bayes bound is read from."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conv4rec_bounds.errors import RefusedError
+from conv4rec_bounds.evidence.arrays import frozen_copy, refuse_bad_loss, refuse_bad_size
+
+__all__ = ["Posterior"]
+
+
+@dataclass(frozen=True)
+class Posterior:
+    r"""Predictors :math:`\theta_1..\theta_K` drawn from a posterior :math:`\rho`, with losses in one interval.
+
+    Attributes
+    ----------
+    size
+        The number of interactions on which the draws are scored; the posterior may have seen them.
+    risks
+        Each draw's mean smoothed loss on them in nats, shape (draw,), rounded up.
+    low, high
+        An interval that holds every possible loss (Lemma 2), rounded outward.
+    log_ratios
+        :math:`\log\frac{d\rho}{d\pi}(\theta_k)`, shape (draw,), rounded up.
+    uniform_risk
+        The uniform law's mean loss on them: the trivial value.
+    blind_prior
+        False if the prior :math:`\pi` has seen them.
+
+    Examples
+    --------
+    >>> Posterior(1000, [3.2], 0.0, 9.1, [12.0], uniform_risk=4.5).risks
+    array([3.2])
+    """
+
+    size: int
+    risks: NDArray[np.float64]
+    low: float
+    high: float
+    log_ratios: NDArray[np.float64]
+    uniform_risk: float
+    blind_prior: bool = True
+
+    def __post_init__(self) -> None:
+        """Keep copies that nobody can change; refuse lists that do not fit together and losses out of range."""
+        refuse_bad_size("the part that the draws are scored on", self.size)
+        refuse_bad_loss("uniform law's mean loss", self.uniform_risk)
+        for name in ("risks", "log_ratios"):
+            object.__setattr__(self, name, frozen_copy(name, getattr(self, name)))
+        if self.risks.shape != self.log_ratios.shape:
+            raise RefusedError(f"{self.risks.size} risks came with {self.log_ratios.size} log-ratios; expected as many")
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and 0 <= self.low < self.high):
+            raise RefusedError(f"losses lie in [{self.low}, {self.high}]; expected a finite interval of length above 0")
+        if self.risks.min() < self.low or self.risks.max() > self.high:
+            raise RefusedError(
+                f"a mean loss lies outside [{self.low}, {self.high}]; expected the losses of the smoothed predictor"
+            )
