@@ -22,21 +22,28 @@ TWINS: dict[str, Callable[..., mpmath.mpf]] = {}
 Oracle = Callable[[Formula, Mapping[str, float | Fraction]], mpmath.mpf]
 
 
+def sixty_digit_value(formula: Formula, inputs: Mapping[str, float | Fraction]) -> mpmath.mpf:
+    """Evaluate a formula with mpmath at sixty digits: a road that shares only the symbolic object with ours."""
+    function = _function(formula)
+    with mpmath.workdps(90):
+        return +function(*(_exactly(inputs[name]) for name in formula.inputs))
+
+
 @pytest.fixture(scope="session")
 def sixty_digits() -> Oracle:
-    """Evaluate a formula with mpmath at sixty digits: a road that shares only the symbolic object with ours."""
-    functions: dict[int, Callable[..., mpmath.mpf]] = {}
+    """Hand the oracle to a test."""
+    return sixty_digit_value
 
-    def value(formula: Formula, inputs: Mapping[str, float | Fraction]) -> mpmath.mpf:
-        key = id(formula)
-        if key not in functions:
-            plain = formula.expanded.xreplace({s: sympy.Symbol(str(s)) for s in formula.expanded.free_symbols})
-            functions[key] = sympy.lambdify(formula.inputs, plain, modules=[TWINS, "mpmath"], cse=True)
-        with mpmath.workdps(90):
-            numbers = (inputs[name] for name in formula.inputs)
-            return +functions[key](*(_exactly(number) for number in numbers))
 
-    return value
+_FUNCTIONS: dict[int, tuple[Formula, Callable[..., mpmath.mpf]]] = {}
+
+
+def _function(formula: Formula) -> Callable[..., mpmath.mpf]:
+    # The formula is kept beside its function, so that no other object can come to have its address.
+    if id(formula) not in _FUNCTIONS:
+        plain = formula.expanded.xreplace({s: sympy.Symbol(str(s)) for s in formula.expanded.free_symbols})
+        _FUNCTIONS[id(formula)] = formula, sympy.lambdify(formula.inputs, plain, modules=[TWINS, "mpmath"], cse=True)
+    return _FUNCTIONS[id(formula)][1]
 
 
 def _exactly(number: float | Fraction) -> mpmath.mpf:

@@ -8,13 +8,14 @@ factorisation of ``S`` succeeds, ``lambda_min(S) >= -gamma_{k+1} / (1 - gamma_{k
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conv4rec_bounds.errors import RefusedError
 
-__all__ = ["frobenius", "half_oscillation", "largest_column", "largest_row", "spectral"]
+__all__ = ["distance", "frobenius", "half_oscillation", "largest_column", "largest_row", "spectral", "two_one"]
 
 Array = NDArray[np.floating]
 UNIT = 2.0**-53
@@ -92,6 +93,46 @@ def largest_column(matrix: Array) -> float:
     """
     array = _checked(matrix)
     return _largest_root_of_squares(array.reshape(-1, array.shape[-1]), 0)
+
+
+def two_one(matrix: Array) -> float:
+    r"""Return an upper end of the (2,1) norm :math:`\sum_r \|A_{:,r}\|_2`, the columns' norms added up.
+
+    >>> 6 <= two_one(np.array([[3.0, 0.0], [4.0, 1.0]])) <= 6 * (1 + 1e-14)
+    True
+    """
+    array = _checked(matrix, 2)
+    if not array.any():
+        return 0.0
+    scaled, exponent = _scaled(array)
+    sums = np.square(scaled).sum(axis=0) * (1 + _gamma(array.shape[0] + 2)) + UNIT**4
+    # math.fsum rounds once; the factor covers that and the roundings of products and roots.
+    return _unscale(_up(math.fsum(np.sqrt(sums)) * (1 + 8 * UNIT)), exponent)
+
+
+def distance(norm: Callable[[Array], float], array: Array, reference: Array) -> float:
+    r"""Return an upper end of :math:`\|A - A_0\|` in one of the norms of this module but the half oscillation.
+
+    The difference is rounded entry by entry, by at most :math:`u` times its size; all these norms but the spectral one
+    depend on the sizes of the entries only, and that one is at most the Frobenius norm.
+
+    Raises
+    ------
+    RefusedError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> 5 <= distance(frobenius, np.array([4.0, 4.0]), np.array([1.0, 0.0])) <= 5 * (1 + 1e-14)
+    True
+    """
+    first, second = _checked(array), _checked(reference)
+    if first.shape != second.shape:
+        raise RefusedError(f"an array of shape {first.shape} was compared with one of shape {second.shape}")
+    with np.errstate(over="ignore"):
+        rounded = first - second
+    rounding = frobenius(rounded) if norm is spectral else norm(rounded)
+    return _up(norm(rounded) + _up(2 * UNIT * rounding))
 
 
 def half_oscillation(array: Array) -> float:

@@ -34,6 +34,39 @@ def test_frobenius_rows_and_columns(matrix: np.ndarray) -> None:
     assert_tight_upper_end(norms.largest_column(matrix), max(exact_square(column) for column in matrix.T))
 
 
+@given(matrices)
+def test_two_one_is_the_sum_of_the_columns(matrix: np.ndarray) -> None:
+    with ctx.workprec(256):
+        squares = [exact_square(column) for column in matrix.T]
+        exact = sum(
+            ((arb(square.numerator) / arb(square.denominator)).sqrt() for square in squares if square), start=arb(0)
+        )
+        upper = arb(norms.two_one(matrix))
+        assert upper >= exact or upper.overlaps(exact)
+        assert upper <= exact * (1 + arb("1e-12"))
+
+
+@given(matrices, st.integers(0, 10**6), st.sampled_from([np.float32, np.float64]))
+def test_distances_are_above_those_of_the_exact_differences(matrix: np.ndarray, seed: int, kind: type) -> None:
+    """The difference itself rounds, most of all between arrays that nearly agree."""
+    first = matrix.astype(kind)
+    second = (first * (1 + 1e-6 * np.random.default_rng(seed).normal(size=first.shape))).astype(kind)
+    square = sum(
+        ((Fraction(float(a)) - Fraction(float(b))) ** 2 for a, b in zip(first.ravel(), second.ravel(), strict=True)),
+        start=Fraction(0),
+    )
+    upper = norms.distance(norms.frobenius, first, second)
+    assert Fraction(upper) ** 2 >= square
+    assert Fraction(upper) ** 2 <= square * (1 + Fraction(1, 10**12)) + Fraction(1, 10**600)
+    assert norms.distance(norms.spectral, first, second) <= upper * (1 + 1e-12)
+    assert norms.distance(norms.largest_row, first, second) <= upper * (1 + 1e-12)
+
+
+def test_a_distance_of_other_shapes_is_refused() -> None:
+    with pytest.raises(RefusedError, match="compared"):
+        norms.distance(norms.frobenius, np.ones(2), np.ones(3))
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_long_sums_of_squares_are_not_rounded_below(seed: int) -> None:
     """Thousands of terms lose more than the last digit: without the a-priori error bound some of these lie below."""
@@ -131,7 +164,7 @@ def test_extreme_scales_neither_overflow_nor_vanish() -> None:
         norms.frobenius(np.full(4, 1.7e308))
 
 
-@pytest.mark.parametrize("norm", [norms.frobenius, norms.spectral, norms.largest_row, norms.half_oscillation])
+@pytest.mark.parametrize("norm", [norms.frobenius, norms.spectral, norms.two_one, norms.largest_row, norms.half_oscillation])
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_nan_and_infinities_are_refused(norm, bad: float) -> None:
     with pytest.raises(RefusedError, match="NaN or infinite"):
