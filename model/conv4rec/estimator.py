@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, replace
 from math import prod
 from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from conv4rec.errors import InputError
@@ -217,6 +219,32 @@ class Conv4Rec(Predictions):
         )
         self._state = Fitted(network.double().requires_grad_(False), split, history)
         return self
+
+    def with_weights(self, weights: Mapping[str, npt.NDArray[np.floating]]) -> Self:
+        """Return a copy of the fitted model that predicts with other weights; the split and the history are shared.
+
+        Raises
+        ------
+        InputError
+            If the model is not fitted, or the arrays are not those of its architecture or not finite.
+
+        Examples
+        --------
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"user": [1, 1, 2, 2] * 5, "item": list("abcd") * 5})
+        >>> data = Interactions.from_frame(frame, duplicates="keep")
+        >>> model = Conv4Rec(channels=1, code=2, epochs=1, device="cpu").fit(data, progress=False)
+        >>> zero = {name: 0 * value for name, value in model.weights().items()}
+        >>> model.with_weights(zero).consumption([1]).round(2).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
+        """
+        state = self._fitted()
+        network = Network(self.architecture, dtype=torch.float64)
+        network.set_weights(weights)
+        other = copy(self)
+        device = state.network.cell_bias.device
+        other._state = replace(state, network=network.to(device).requires_grad_(False))
+        return other
 
     def save(self, path: str | Path) -> None:
         """Write the fitted model and its data into a directory; see `conv4rec.storage.save_model`.

@@ -7,7 +7,8 @@ import pytest
 from conv4rec import Conv4Rec, InputError, Interactions, split_by_coin, split_by_interaction, split_by_time
 from conv4rec_bounds import Status
 from conv4rec_experiments.demo import Settings, draw_split
-from conv4rec_experiments.evaluation import DEFAULT_SMOOTHING, evaluate
+from conv4rec_experiments.evaluation import evaluate
+from conv4rec_experiments.gathering import DEFAULT_SMOOTHING
 from conv4rec_experiments.truths import small_truth
 
 

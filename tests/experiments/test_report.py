@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from conv4rec_bounds import Evidence, HeldOut, Protocol, certify
-from conv4rec_experiments.evaluation import Evaluation, Loss, Measured
+from conv4rec_experiments.evaluation import Evaluation, Loss
+from conv4rec_experiments.measuring import Measured
 from conv4rec_experiments.figures.certificates import draw_certificates
 from conv4rec_experiments.report.page import Figure, Page, headline, reason, render
 

@@ -1,0 +1,86 @@
+"""What certificates bound, measured where it is known: on known truths and in finite pools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conv4rec.loss import LogProbabilities
+from conv4rec_bounds.loss import smoothed_losses
+from conv4rec_experiments.draws import SMOOTHING
+from conv4rec_experiments.gathering import Gathered, count_table
+from conv4rec_experiments.truths import user_mix
+
+if TYPE_CHECKING:
+    from conv4rec import Conv4Rec
+    from conv4rec_experiments.truths import Truth
+
+__all__ = ["Measured", "measure"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a certificate bounds, where it can be measured exactly, and what that is in words."""
+
+    value: float
+    meaning: str
+
+
+def measure(
+    model: Conv4Rec, gathered: Gathered, own: Mapping[str, LogProbabilities], truth: Truth | None
+) -> dict[str, Measured]:
+    """Measure the target of every theorem for which it is known; the keys are the theorems' numbers."""
+    if truth is not None:
+        return _under_truth(model, gathered, truth)
+    sampling, held_out = gathered.evidence.protocol.sampling, own.get("held_out")
+    measured: dict[str, Measured] = {}
+    if sampling == "finite pool":
+        pool = Measured(_pool_risk(model, own), "mean loss over the scored users' own pools")
+        measured |= dict.fromkeys(("T1", "T2", "T4"), pool)
+    if sampling != "independent" and held_out is not None:
+        mean = float(smoothed_losses(held_out.joint, held_out.cells, gathered.smoothing).losses.mean())
+        measured["T9-pool"] = Measured(mean, "mean loss over the whole held-out pool")
+    return measured
+
+
+def _under_truth(model: Conv4Rec, gathered: Gathered, truth: Truth) -> dict[str, Measured]:
+    laws = [_law(drawn, truth) for drawn in gathered.draws.models]
+    law, scored = _law(model, truth), user_mix(count_table(model.split.scored))
+    risk = Measured(truth.risk(np.log(law), scored), "risk under the known truth")
+    distance = Measured(truth.tv(law, scored), "total variation to the known truth, scored users")
+    measured = dict.fromkeys(("T1", "T2", "T4"), risk) | dict.fromkeys(("T5", "T6"), distance)
+    measured["T7c"] = Measured(truth.tv(np.mean(laws, axis=0), scored), "total variation of the ensemble to the truth")
+    of_draws = [truth.risk(_smoothed(drawn, SMOOTHING), scored) for drawn in laws]
+    measured["T8"] = Measured(float(np.mean(of_draws)), "mean risk of the smoothed draws under the known truth")
+    if gathered.evidence.held_out is not None:
+        mix = user_mix(count_table(model.split.held_out))
+        smoothed = truth.risk(_smoothed(law, gathered.smoothing), mix)
+        measured["T9"] = Measured(smoothed, "risk of the smoothed predictor under the known truth")
+        far = Measured(truth.tv(law, mix), "total variation to the known truth, held-out users")
+        measured |= {"T7a": far, "T9-lower": far}
+    return measured
+
+
+def _law(model: Conv4Rec, truth: Truth) -> Array:
+    return model.predict_proba(model.interactions.user_ids).reshape(truth.users, truth.cells)
+
+
+def _smoothed(law: Array, smoothing: float) -> Array:
+    """Logarithms of the smoothed law."""
+    logs: Array = np.log((1 - smoothing) * law + smoothing / law.shape[1])
+    return logs
+
+
+def _pool_risk(model: Conv4Rec, own: Mapping[str, LogProbabilities]) -> float:
+    """Return the mean over scored interactions of the mean loss of the user's pool: what T1 bounds for a pool."""
+    parts = [getattr(model.split, name) for name in own]
+    users, joint = np.concatenate([part.user for part in parts]), np.concatenate([own[name].joint for name in own])
+    sizes, sums = np.bincount(users), np.bincount(users, weights=-joint)
+    scored = model.split.scored.user
+    return float((sums[scored] / sizes[scored]).mean())

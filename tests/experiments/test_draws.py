@@ -1,0 +1,68 @@
+"""Draws around trained weights: a prior without the scored part, exact log-ratios, a scale that is paid for."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import norm
+
+from conv4rec import Conv4Rec, Interactions, split_by_interaction
+from conv4rec_experiments.draws import SCALES, blind_start, draw_around, profile_popularity
+
+
+@pytest.fixture(scope="module")
+def model():
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {"user": rng.integers(20, size=600), "item": rng.integers(6, size=600), "rating": rng.integers(1, 4, size=600)}
+    )
+    data = Interactions.from_frame(frame, duplicates="keep")
+    split = split_by_interaction(data, seed=1)
+    return Conv4Rec(channels=2, code=2, epochs=3, device="cpu").fit(data, split, progress=False)
+
+
+def test_log_ratios_are_those_of_the_two_densities_and_never_below(model):
+    draws = draw_around(model, seed=3)
+    start, centre = blind_start(model), model.weights()
+    for drawn, found in zip(draws.models, draws.log_ratios, strict=True):
+        weights = drawn.weights()
+        own = sum(norm.logpdf(weights[n], centre[n], draws.scale).sum() for n in weights)
+        mixture = np.logaddexp.reduce(
+            [sum(norm.logpdf(weights[n], start[n], scale).sum() for n in weights) for scale in SCALES]
+        ) - math.log(len(SCALES))
+        alone = sum(norm.logpdf(weights[n], start[n], draws.scale).sum() for n in weights) - math.log(len(SCALES))
+        assert found >= own - mixture
+        assert found == pytest.approx(own - alone, rel=1e-6)
+
+
+def test_the_prior_has_not_seen_the_scored_part(model):
+    """Other scored interactions leave the prior's centre as it is; other profiles do not."""
+    split = model.split
+    data = split.interactions
+
+    def with_levels(part):
+        level = data.level.copy()
+        level[split.part == part] = 0
+        names = ("user", "item", "time", "user_ids", "item_ids", "levels")
+        changed = Interactions(**{name: getattr(data, name) for name in names}, level=level)
+        other = Conv4Rec(channels=2, code=2, epochs=1, device="cpu")
+        return other.fit(changed, type(split)(changed, split.part, split.protocol, split.seed), progress=False)
+
+    for name, value in blind_start(with_levels(1)).items():
+        np.testing.assert_array_equal(value, blind_start(model)[name])
+    assert not np.array_equal(profile_popularity(with_levels(0)), profile_popularity(model))
+
+
+def test_the_same_seed_draws_the_same_models(model):
+    first, second, other = (draw_around(model, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.log_ratios, second.log_ratios)
+    assert not np.array_equal(first.log_ratios, other.log_ratios)
+    assert first.scale in SCALES
+
+
+def test_other_weights_predict_other_things_and_leave_the_model_as_it_was(model):
+    before = model.predict_proba([1])
+    doubled = model.with_weights({name: 2 * value for name, value in model.weights().items()})
+    assert not np.array_equal(doubled.predict_proba([1]), before)
+    np.testing.assert_array_equal(model.predict_proba([1]), before)
