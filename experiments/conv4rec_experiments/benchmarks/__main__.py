@@ -2,10 +2,13 @@
 
 import polars as pl
 
+from conv4rec_experiments.benchmarks.certify import certify_ratios
 from conv4rec_experiments.benchmarks.encode import encode_ratios
-from conv4rec_experiments.benchmarks.norms import norm_ratios
+from conv4rec_experiments.benchmarks.norms import large_norm_ratios, norm_ratios
 from conv4rec_experiments.printing import print_frame
 
 if __name__ == "__main__":
     print_frame(pl.DataFrame(list(encode_ratios())), "lift and encode, 64 users with 50 observed items each")
     print_frame(pl.DataFrame(list(norm_ratios())), "certified spectral norm")
+    print_frame(pl.DataFrame(list(large_norm_ratios())), "certified spectral norm of a large layer")
+    print_frame(pl.DataFrame(list(certify_ratios())), "all theorems, 20,000 items, 10 levels, 8 channels, code 128")
