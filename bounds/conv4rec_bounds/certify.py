@@ -7,6 +7,7 @@ from typing import Any
 
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
+from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence import Evidence
 from conv4rec_bounds.theorems import THEOREMS
 from conv4rec_bounds.theorems.base import Theorem
@@ -42,18 +43,35 @@ class Report:
         }
 
 
-def certify(evidence: Evidence, delta: float = 0.05, theorems: Sequence[Theorem] = THEOREMS) -> Report:
+def certify(
+    evidence: Evidence,
+    delta: float | Fraction = 0.05,
+    theorems: Sequence[Theorem] = THEOREMS,
+    budget: Budget | None = None,
+) -> Report:
     """Return the certificates of all theorems that apply to the evidence and the reasons of those that do not.
 
     Which theorems apply depends on the protocol and on what was handed over, never on measured values, so the
     failure probability is shared equally among them and all statements hold jointly with probability
     ``1 - delta``. That is a promise about one call: who certifies k models, splits or selections on the same data
-    and keeps the best takes ``delta / k`` for each.
+    and keeps the best pays for all of them from one ``budget``, for example ``delta / k`` for each.
+
+    Parameters
+    ----------
+    evidence
+        All that is known about one model.
+    delta
+        The failure probability of this report.
+    theorems
+        Which theorems to ask; those that refuse cost nothing.
+    budget
+        A ledger from which several reports are paid: all of them hold jointly with probability ``1 - budget.total``.
+        By default this report has one of its own.
 
     Raises
     ------
     RefusedError
-        If ``delta`` is not strictly between 0 and 1.
+        If ``delta`` is not strictly between 0 and 1, or the ledger has less than that left.
 
     Examples
     --------
@@ -66,7 +84,13 @@ def certify(evidence: Evidence, delta: float = 0.05, theorems: Sequence[Theorem]
     >>> round(report["T9"].value, 4)
     1.6282
     """
-    budget = Budget(delta)
+    own = Budget(delta)
+    budget = own if budget is None else budget
+    if budget.left < own.total:
+        raise RefusedError(
+            f"a report asks for {float(delta):g} of the failure probability, but only {float(budget.left):g} of "
+            f"{float(budget.total):g} is left; ask for fewer reports or give each a smaller delta"
+        )
     refusals = {theorem.number: theorem.refusal(evidence) for theorem in theorems}
     paying = sum(refusals[theorem.number] is None for theorem in theorems if not theorem.deterministic)
     found: dict[str, Certificate] = {}
