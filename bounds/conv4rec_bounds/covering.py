@@ -7,7 +7,7 @@ Class :math:`s \in \mathbb N^{\text{layers}}` holds the networks with
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -35,13 +35,53 @@ complexity_total = sympy.Symbol("C", positive=True)
 radius_price = sympy.Symbol("P", positive=True)
 
 
+CODES = "codes"
+"""The codes of all users, where a theorem takes them for free parameters (T4)."""
+
+LETTER: Mapping[str, str] = {name: layer.letter for name, layer in LAYERS.items()} | {CODES: "H"}
+RADII: Mapping[str, sympy.Symbol] = {**RADIUS, CODES: sympy.Symbol("rho_H", positive=True)}
+
+
 def _symbol(prefix: str, layer: str, **assumptions: bool) -> sympy.Symbol:
-    return sympy.Symbol(f"{prefix}_{LAYERS[layer].letter}", **assumptions)
+    return sympy.Symbol(f"{prefix}_{LETTER[layer]}", **assumptions)
 
 
-INDEX = {name: _symbol("s", name, nonnegative=True) for name in LAYERS}
-COUNT = {name: _symbol("p", name, positive=True) for name in LAYERS}
-COMPLEXITY = {name: _symbol("C", name, positive=True) for name in LAYERS}
+INDEX = {name: _symbol("s", name, nonnegative=True) for name in LETTER}
+COUNT = {name: _symbol("p", name, positive=True) for name in LETTER}
+COMPLEXITY = {name: _symbol("C", name, positive=True) for name in LETTER}
+
+
+def radius_definitions(names: Iterable[str]) -> dict[sympy.Symbol, sympy.Expr]:
+    r"""Return the radii :math:`\rho_l = \tfrac18 2^{s_l/4}` of a class.
+
+    >>> radius_definitions(["lift"])
+    {rho_K: 2**(s_K/4)/8}
+    """
+    return {RADII[name]: sympy.Rational(1, 8) * 2 ** (INDEX[name] / STEPS_PER_OCTAVE) for name in names}
+
+
+def log_cardinality(constants: Mapping[str, sympy.Expr]) -> dict[sympy.Symbol, sympy.Expr]:
+    r"""Return :math:`p`, each :math:`C_l`, :math:`C(\epsilon)` and :math:`P` of layers with constants :math:`c_l`.
+
+    The constants are those of :math:`\|Z-Z'\|_\infty \le \sum_l c_l\|\theta_l-\theta'_l\|`.
+
+    >>> for name, size in log_cardinality({"cell_bias": sympy.Integer(1)}).items():
+    ...     print(name, "=", size)
+    p = p_B
+    C_B = p_B*log(ceiling(p*rho_B/(epsilon*p_B)))
+    C = C_B
+    P = log((s_B + 1)*(s_B + 2))
+    """
+    definitions = {parameters_total: sum((COUNT[name] for name in constants), start=sympy.Integer(0))}
+    for name, constant in constants.items():
+        ratio = RADII[name] * constant * parameters_total / (eps * COUNT[name])
+        size = sympy.ceiling(ratio) if name == "cell_bias" else 1 + 2 * ratio
+        definitions[COMPLEXITY[name]] = COUNT[name] * sympy.log(size)
+    definitions[complexity_total] = sum((COMPLEXITY[name] for name in constants), start=sympy.Integer(0))
+    definitions[radius_price] = sum(
+        (sympy.log((INDEX[name] + 1) * (INDEX[name] + 2)) for name in constants), start=sympy.Integer(0)
+    )
+    return definitions
 
 
 def cover_definitions(present: tuple[str, ...]) -> dict[sympy.Symbol, sympy.Expr]:
@@ -52,18 +92,7 @@ def cover_definitions(present: tuple[str, ...]) -> dict[sympy.Symbol, sympy.Expr
     is :math:`p_l\log(1+2\rho_l/\epsilon_l)` in a norm, and :math:`p_B\log\lceil\rho_B/\epsilon_B\rceil` for the
     box of the cell bias. All centres lie in the class, so its radii hold for them.
     """
-    count = sum((COUNT[name] for name in present), start=sympy.Integer(0))
-    definitions = {RADIUS[name]: sympy.Rational(1, 8) * 2 ** (INDEX[name] / STEPS_PER_OCTAVE) for name in present}
-    definitions |= size_definitions(present) | {parameters_total: count}
-    for name, sensitivity in sensitivities(present).items():
-        ratio = RADIUS[name] * sensitivity * parameters_total / (eps * COUNT[name])
-        size = sympy.ceiling(ratio) if name == "cell_bias" else 1 + 2 * ratio
-        definitions[COMPLEXITY[name]] = COUNT[name] * sympy.log(size)
-    definitions[complexity_total] = sum((COMPLEXITY[name] for name in present), start=sympy.Integer(0))
-    definitions[radius_price] = sum(
-        (sympy.log((INDEX[name] + 1) * (INDEX[name] + 2)) for name in present), start=sympy.Integer(0)
-    )
-    return definitions
+    return radius_definitions(present) | size_definitions(present) | log_cardinality(sensitivities(present))
 
 
 EXAMPLE: dict[str, Number] = {
@@ -132,18 +161,23 @@ class Cover:
             values[str(COUNT[name])] = self.network.parameters(name)
         return values
 
-    def attribute(self, term: float, balls: Mapping[str, arb], delta: Fraction) -> dict[str, float]:
+    def attribute(
+        self, term: float, balls: Mapping[str, arb], delta: Fraction, distances: Mapping[str, int] | None = None
+    ) -> dict[str, float]:
         """Split a term over the layers' complexities, the price of their radii, and the confidence.
 
-        A layer's share counts the cover of the layer and the price of its radius. The parts add up exactly.
+        A layer's share counts the cover of the layer and the price of its radius, and that of the class index of its
+        distance to a reference where there is one. The parts add up exactly.
         """
         nats = {
             name: ceil_float(balls[str(COMPLEXITY[name])]) + math.log((index + 1) * (index + 2))
             for name, index in self.radii.index.items()
         }
+        for name, index in ({} if distances is None else distances).items():
+            nats[name] += math.log((index + 1) * (index + 2))
         nats["confidence"] = -math.log(delta)
         return dict(zip(nats, split_exactly(term, list(nats.values())), strict=True))
 
     def norm_quantities(self) -> dict[str, float]:
         """Return each layer's certified norm under the name ``norm_`` and its letter."""
-        return {f"norm_{LAYERS[name].letter}": norm for name, norm in self.radii.norms.items()}
+        return {f"norm_{LETTER[name]}": norm for name, norm in self.radii.norms.items()}

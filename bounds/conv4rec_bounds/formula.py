@@ -52,6 +52,8 @@ def _enclose(expression: sympy.Expr, known: Mapping[sympy.Symbol, arb]) -> arb:
         return arb(fmpq(int(expression.p), int(expression.q)))
     parts = [_enclose(part, known) for part in expression.args]
     match expression:
+        case sympy.pi:
+            return arb.pi()
         case sympy.Add():
             return sum(parts[1:], start=parts[0])
         case sympy.Mul():
@@ -135,6 +137,12 @@ class Formula:
         return ", \\qquad ".join(equations)
 
     @cached_property
+    def _symbols(self) -> dict[str, sympy.Symbol]:
+        """The symbols of inputs and definitions by their names: writing a name takes sympy longer than most sums."""
+        used = self.value.free_symbols.union(*(e.free_symbols for e in self.where.values()), self.where)
+        return {str(symbol): symbol for symbol in used}
+
+    @cached_property
     def _function(self) -> Callable[..., float]:
         arguments = [sympy.Symbol(name) for name in self.inputs]
         plain = {s: sympy.Symbol(str(s)) for s in self.expanded.free_symbols}
@@ -159,12 +167,11 @@ class Formula:
         if set(inputs) != set(self.inputs):
             odd = ", ".join(sorted(set(inputs) ^ set(self.inputs)))
             raise RefusedError(f"the formula needs exactly {', '.join(self.inputs)}; missing or unknown: {odd}")
-        symbols = {str(s): s for e in (self.value, *self.where.values()) for s in e.free_symbols}
         with ctx.workprec(PRECISION_BITS):
-            known = {symbols[name]: exact(number) for name, number in inputs.items()}
+            known = {self._symbols[name]: exact(number) for name, number in inputs.items()}
             for name, definition in self.where.items():
                 known[name] = _enclose(definition, known)
-            named = {str(name): known[name] for name in self.where}
+            named = {name: known[symbol] for name, symbol in self._symbols.items() if symbol in self.where}
             return named | {"value": _enclose(self.value, known)}
 
     def upper(self, **inputs: Number) -> float:

@@ -31,7 +31,7 @@ class Layer:
     axes: tuple[str, ...]
     norm: str
 
-    def upper_norm(self, weights: Array) -> float:
+    def upper_norm(self, weights: NDArray[np.floating]) -> float:
         """Return the certified upper end of the layer's own norm."""
         match self.norm:
             case "spectral":
@@ -143,7 +143,7 @@ class Network:
     6
     """
 
-    weights: Mapping[str, Array]
+    weights: Mapping[str, NDArray[np.floating]]
     lift_activation: str
     code_activation: str
 

@@ -164,7 +164,10 @@ def test_extreme_scales_neither_overflow_nor_vanish() -> None:
         norms.frobenius(np.full(4, 1.7e308))
 
 
-@pytest.mark.parametrize("norm", [norms.frobenius, norms.spectral, norms.two_one, norms.largest_row, norms.half_oscillation])
+NORMS = (norms.frobenius, norms.spectral, norms.two_one, norms.largest_row, norms.half_oscillation)
+
+
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_nan_and_infinities_are_refused(norm, bad: float) -> None:
     with pytest.raises(RefusedError, match="NaN or infinite"):
