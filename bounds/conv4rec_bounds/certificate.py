@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 from conv4rec_bounds.rounding import printed_down, printed_up
 
-__all__ = ["Certificate", "Status"]
+__all__ = ["WORTHLESS_MARGIN", "Certificate", "Status"]
+
+WORTHLESS_MARGIN = 0.01
+"""Bounds on total variation that are below 1 whatever happens are called vacuous within this distance of 1."""
 
 
 class Status(Enum):

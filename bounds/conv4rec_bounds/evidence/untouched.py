@@ -26,6 +26,9 @@ class TruthLoss:
         ``"known"``: the truth is known and the value exact; ``"realisable"``: the truth is a network of the class and
         the value is the least mean loss of the class, a global minimum; ``"plug-in"``: nothing is assumed about the
         truth's form and the value is the plug-in conditional entropy of the part (T7e).
+    coarse
+        True if all losses beside it are of segments of users and groups of cells: a segment's law is the mean of its
+        users' laws, each user weighing as often as he was scored, summed over each group.
 
     Examples
     --------
@@ -35,6 +38,7 @@ class TruthLoss:
 
     value: float
     basis: Literal["known", "realisable", "plug-in"]
+    coarse: bool = False
 
     def __post_init__(self) -> None:
         """Refuse impossible losses and unknown words."""

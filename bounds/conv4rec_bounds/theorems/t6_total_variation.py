@@ -13,7 +13,7 @@ from functools import cache
 import sympy
 
 from conv4rec_bounds.budget import Budget
-from conv4rec_bounds.certificate import Certificate
+from conv4rec_bounds.certificate import WORTHLESS_MARGIN, Certificate
 from conv4rec_bounds.covering import (
     EXAMPLE,
     Cover,
@@ -42,9 +42,6 @@ N, delta_symbol = sympy.symbols("N delta", positive=True)
 empirical_risk, truth_risk = sympy.symbols("Lhat Lhat_star", nonnegative=True)
 complexity_rate = sympy.Symbol("Gamma", positive=True)
 raw_exponent = sympy.Symbol("a_0", real=True)
-
-WORTHLESS_MARGIN = 0.01
-"""The bound is below 1 whatever happens; within this distance of 1 it is called vacuous."""
 
 
 @cache
@@ -100,7 +97,7 @@ class FastTotalVariation(Theorem):
         COVERED_NETWORK,
         Assumption("A4", "The truth's own mean loss on the scored part is known.", _no_known_truth),
     )
-    model_tv = True
+    model_tv = "scored"
     example = EXAMPLE | {"N": 10**7, "delta": 0.05, "Lhat": 6.0, "Lhat_star": 6.0}
     moves = ("N", "delta", "p_E", "s_E", "s_B", "Lhat")
 
