@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conv4rec_bounds import Budget, Evidence, HeldOut, Protocol
+from conv4rec_bounds import Budget, Evidence, HeldOut, Protocol, betting
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
-from conv4rec_bounds.theorems.t9_held_out import mean_upper, variance_upper
+from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk, mean_upper, variance_upper
 from theorem_rows.common import DELTA
 
 
@@ -45,3 +45,25 @@ def test_the_range_of_a_pool_holds_for_interactions_that_were_not_drawn() -> Non
     certificate = HeldOutPool().evaluate(evidence, Fraction(DELTA), Budget(DELTA))
     assert certificate.quantities["M"] >= math.log(10**6 / 0.01)
     assert certificate.trivial == pytest.approx(math.log(10**6) / 10)
+
+
+@pytest.mark.parametrize(
+    ("size", "probabilities", "best"),
+    [
+        (100, [1e-300, 1.0], "Hoeffding"),
+        (2_000, [0.2, 0.4], "betting"),
+        (1_000_000, [1e-3, 0.9], "empirical Bernstein"),
+    ],
+)
+def test_each_of_the_three_deviations_can_be_the_least(size: int, probabilities: list[float], best: str) -> None:
+    log_probabilities = np.log(np.resize(probabilities, size))
+    evidence = Evidence(9, Protocol("independent"), held_out=HeldOut(log_probabilities, np.full(size, 9)))
+    certificate = HeldOutRisk().evaluate(evidence, Fraction(DELTA), Budget(DELTA))
+    assert list(certificate.attribution) == [best]
+
+
+def test_the_betting_end_of_a_million_interactions_needs_a_short_sum_only() -> None:
+    rng = np.random.default_rng(2)
+    part = HeldOut(np.log(rng.uniform(0.001, 0.9, 1_000_000)), np.full(1_000_000, 90))
+    points, _ = betting._grid(np.clip(part.losses.losses / 10, 0, 1))
+    assert points.size <= 1025

@@ -33,9 +33,10 @@ FULL = evidence()
 def again(given: Evidence, certificate: Certificate) -> float:
     losses = -np.log(0.99 * np.exp(given.pool_sample.log_probabilities) + 0.01 / CELLS)
     size = losses.size
-    serfling = width() * math.sqrt((1 - (size - 1) / (2 * size)) * math.log(20) / (2 * size))
+    serfling = width() * math.sqrt((1 - (size - 1) / (2 * size)) * math.log(40) / (2 * size))
+    betting = math.sqrt(2 * certificate.quantities["V_W"] * math.log(40) / size)
     assert math.isclose(certificate.quantities["Delta_S"], serfling, rel_tol=1e-9)
-    return float(losses.mean() + serfling)
+    return float(losses.mean() + min(serfling, betting))
 
 
 def replicates() -> Iterator[tuple[float, float]]:
@@ -62,7 +63,12 @@ def training_part_in_the_pool() -> Iterator[tuple[float, float]]:
 
 ROW = Row(
     theorem=HeldOutPool(),
-    inputs=st.builds(lambda values, more: values | {"H": values["N"] + more}, held_out_inputs(), sizes),
+    inputs=st.builds(
+        lambda values, more, w: values | {"H": values["N"] + more, "V_W": w},
+        held_out_inputs(),
+        sizes,
+        st.floats(0, 600),
+    ),
     evidence=evidence,
     again=again,
     broken=(
@@ -71,9 +77,9 @@ ROW = Row(
         (replace(FULL, pool_sample=held_out(100, pool=np.full(100, CELLS))), "whole pool"),
         (replace(FULL, pool_sample=held_out(100, pool=np.full(200, CELLS), untouched=False)), "has seen"),
     ),
-    rises_in=("l_max", "lbar", "H"),
+    rises_in=("l_max", "lbar", "V_W", "H"),
     grows_with_n=("H",),
-    vanishing=("Delta_S",),
+    vanishing=("Delta_S", "Delta_W"),
     replicates=replicates,
     unrefused={"A1": training_part_in_the_pool},
 )

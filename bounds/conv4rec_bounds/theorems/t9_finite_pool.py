@@ -1,9 +1,14 @@
 r"""T9 for a finite pool: the mean loss over a held-out pool from a random subset of it, nothing independent.
 
 With probability at least :math:`1-\delta` over the choice of the subset of :math:`N` out of :math:`H` interactions,
+half of it for each of the two inequalities,
 
 .. math::
-    \frac1H\sum_{t\in H}\ell_t \le \bar\ell_N + (b-a)\sqrt{\Bigl(1-\frac{N-1}{H}\Bigr)\frac{\log(1/\delta)}{2N}} .
+    \frac1H\sum_{t\in H}\ell_t \le \bar\ell_N + \min\left\{
+    M\sqrt{\left(1-\tfrac{N-1}{H}\right)\tfrac{\log(2/\delta)}{2N}},\;
+    \sqrt{\tfrac{2V_W\log(2/\delta)}{N}} \right\} ,
+
+where :math:`V_W` expresses the deviation of the betting bound (`conv4rec_bounds.betting`) as a variance.
 """
 
 from collections.abc import Mapping
@@ -19,19 +24,22 @@ from conv4rec_bounds.formula import Formula, upper_quantities
 from conv4rec_bounds.loss import smoothed_range, uniform_risk
 from conv4rec_bounds.rounding import Number, add_up, ceil_float
 from conv4rec_bounds.theorems.base import Assumption, Theorem, given
-from conv4rec_bounds.theorems.t9_held_out import mean_upper, untouched
+from conv4rec_bounds.theorems.t9_held_out import betting_variance, mean_upper, untouched
 
 __all__ = ["HeldOutPool"]
 
 N, H, delta_symbol = sympy.symbols("N H delta", positive=True)
 low, high, mean = sympy.symbols("l_min l_max lbar", nonnegative=True)
-loss_range, serfling = sympy.symbols("M Delta_S", nonnegative=True)
+loss_range, bet_variance = sympy.symbols("M V_W", nonnegative=True)
+serfling, betting = sympy.symbols("Delta_S Delta_W", nonnegative=True)
+METHODS = {serfling: "Hoeffding-Serfling", betting: "betting"}
 
 POOL = Formula(
-    value=mean + serfling,
+    value=mean + sympy.Min(*METHODS),
     where={
         loss_range: high - low,
-        serfling: loss_range * sympy.sqrt((1 - (N - 1) / H) * sympy.log(1 / delta_symbol) / (2 * N)),
+        serfling: loss_range * sympy.sqrt((1 - (N - 1) / H) * sympy.log(2 / delta_symbol) / (2 * N)),
+        betting: sympy.sqrt(2 * bet_variance * sympy.log(2 / delta_symbol) / N),
     },
 )
 
@@ -52,7 +60,7 @@ def _not_a_pool_sample(evidence: Evidence) -> str | None:
 
 
 class HeldOutPool(Theorem):
-    """T9-pool: mean loss of the smoothed predictor over a finite held-out pool, by Hoeffding and Serfling."""
+    """T9-pool: mean loss of the smoothed predictor over a finite held-out pool, by Serfling or by betting."""
 
     number = "T9-pool"
     title = "Held-out risk, finite pool"
@@ -73,10 +81,11 @@ class HeldOutPool(Theorem):
         "H": 20_000,
         "delta": 0.05,
         "lbar": 6.0,
+        "V_W": 3.0,
         "l_min": 0.0,
         "l_max": 13.0,
     }
-    moves = ("N", "H", "delta", "l_max", "lbar")
+    moves = ("N", "H", "delta", "V_W", "l_max", "lbar")
 
     @property
     def formula(self) -> Formula:
@@ -87,22 +96,24 @@ class HeldOutPool(Theorem):
         """Return the certified mean loss over the pool."""
         part = given(evidence.pool_sample)
         pool = given(part.pool)
-        paid = budget.spend(f"{self.number}: Hoeffding-Serfling", delta)
+        paid = sum(budget.spend(f"{self.number}: {method}", delta / 2) for method in METHODS.values())
         losses = part.losses
         measured = mean_upper(losses)
         # The range must hold for every loss of the pool, not only for those that were drawn.
         low, high = smoothed_range(int(pool.min()), int(pool.max()), part.smoothing)
-        balls = POOL.enclose(N=part.size, H=pool.size, delta=paid, lbar=measured, l_min=low, l_max=high)
+        variances = {str(bet_variance): betting_variance(losses, low, high, delta / 2)}
+        balls = POOL.enclose(N=part.size, H=pool.size, delta=paid, lbar=measured, l_min=low, l_max=high, **variances)
         value = ceil_float(balls["value"])
-        quantities = upper_quantities(balls) | {"alpha": part.smoothing, "H": float(pool.size)}
-        parts = [measured, quantities[str(serfling)]]
+        quantities = upper_quantities(balls) | {"alpha": part.smoothing, "H": float(pool.size)} | variances
+        best = min(METHODS, key=lambda method: quantities[str(method)])
+        parts = [measured, quantities[str(best)]]
         terms = dict(zip(("sample mean loss", "deviation"), add_up(value, parts), strict=True))
         return self.certificate(
             value=value,
             trivial=uniform_risk(pool),
             terms=terms,
             terms_of=("value", value),
-            attribution={"Hoeffding-Serfling": terms["deviation"]},
+            attribution={METHODS[best]: terms["deviation"]},
             quantities=quantities,
             spent=paid,
         )

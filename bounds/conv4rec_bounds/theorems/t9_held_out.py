@@ -1,10 +1,13 @@
 r"""T9: the risk of any predictor from held-out interactions that are independent given their users.
 
-With probability at least :math:`1-\delta`, half of it for each of the two inequalities,
+With probability at least :math:`1-\delta`, a third of it for each of the three inequalities,
 
 .. math::
-    L \le \bar\ell + \min\left\{ (b-a)\sqrt{\tfrac{\log(2/\delta)}{2N}},\;
-    \sqrt{\tfrac{2V\log(4/\delta)}{N}} + \tfrac{7(b-a)\log(4/\delta)}{3(N-1)} \right\} .
+    L \le \bar\ell + \min\left\{ M\sqrt{\tfrac{\log(3/\delta)}{2N}},\;
+    \sqrt{\tfrac{2V\log(6/\delta)}{N}} + \tfrac{7M\log(6/\delta)}{3(N-1)},\;
+    \sqrt{\tfrac{2V_W\log(3/\delta)}{N}} \right\} ,
+
+where :math:`V_W` expresses the deviation of the betting bound (`conv4rec_bounds.betting`) as a variance.
 """
 
 import math
@@ -14,30 +17,34 @@ from typing import ClassVar
 
 import numpy as np
 import sympy
+from flint import arb, ctx
 
+from conv4rec_bounds.betting import betting_upper
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
 from conv4rec_bounds.evidence import Evidence, HeldOut
 from conv4rec_bounds.formula import Formula, upper_quantities
 from conv4rec_bounds.loss import SmoothedLosses, uniform_risk
-from conv4rec_bounds.rounding import Number, add_up, ceil_float
+from conv4rec_bounds.rounding import PRECISION_BITS, Number, add_up, ceil_float, exact
 from conv4rec_bounds.theorems.base import Assumption, Theorem, given
 
-__all__ = ["HeldOutRisk", "mean_upper", "untouched"]
+__all__ = ["HeldOutRisk", "betting_variance", "mean_upper", "untouched"]
 
 N, delta_symbol = sympy.symbols("N delta", positive=True)
 low, mean = sympy.symbols("l_min lbar", nonnegative=True)
-high, variance = sympy.symbols("l_max V", nonnegative=True)
+high, variance, bet_variance = sympy.symbols("l_max V V_W", nonnegative=True)
 loss_range = sympy.Symbol("M", nonnegative=True)
-hoeffding, bernstein = sympy.symbols("Delta_H Delta_B", positive=True)
+hoeffding, bernstein, betting = sympy.symbols("Delta_H Delta_B Delta_W", positive=True)
+METHODS = {hoeffding: "Hoeffding", bernstein: "empirical Bernstein", betting: "betting"}
 
 HELD_OUT = Formula(
-    value=mean + sympy.Min(hoeffding, bernstein),
+    value=mean + sympy.Min(*METHODS),
     where={
         loss_range: high - low,
-        hoeffding: loss_range * sympy.sqrt(sympy.log(2 / delta_symbol) / (2 * N)),
-        bernstein: sympy.sqrt(2 * variance * sympy.log(4 / delta_symbol) / N)
-        + 7 * loss_range * sympy.log(4 / delta_symbol) / (3 * (N - 1)),
+        hoeffding: loss_range * sympy.sqrt(sympy.log(3 / delta_symbol) / (2 * N)),
+        bernstein: sympy.sqrt(2 * variance * sympy.log(6 / delta_symbol) / N)
+        + 7 * loss_range * sympy.log(6 / delta_symbol) / (3 * (N - 1)),
+        betting: sympy.sqrt(2 * bet_variance * sympy.log(3 / delta_symbol) / N),
     },
 )
 
@@ -55,6 +62,21 @@ def variance_upper(losses: SmoothedLosses) -> float:
     around = math.fsum(np.square(values - math.fsum(values) / values.size)) / (values.size - 1)
     root = math.sqrt(around * (1 + 8 * 2.0**-53)) + 2 * losses.error
     return math.nextafter(root * root * (1 + 8 * 2.0**-53), math.inf)
+
+
+def betting_variance(losses: SmoothedLosses, low: float, high: float, delta: Fraction) -> float:
+    r"""Return the variance :math:`V_W` for which :math:`\sqrt{2V_W\log(1/\delta)/N}` is the betting deviation.
+
+    The deviation is that of the betting bound at failure probability ``delta`` for losses in ``[low, high]`` above
+    `mean_upper`; the variance is rounded up, in nats squared.
+    """
+    # Twice the error covers the roundings of the two sums as well, the factor those of scaling to [0, 1].
+    scaled = (losses.losses + 2 * losses.error - low) / (high - low) * (1 + 8 * 2.0**-53)
+    end = betting_upper(np.clip(scaled, 0, 1), delta)
+    with ctx.workprec(PRECISION_BITS):
+        deviation = exact(low) + (exact(high) - exact(low)) * exact(end) - exact(mean_upper(losses))
+        size, price = losses.losses.size, -exact(delta).log()
+        return ceil_float(deviation.max(arb(0)) ** 2 * size / (2 * price))
 
 
 def untouched(part: HeldOut) -> str | None:
@@ -85,7 +107,7 @@ def _not_independent(evidence: Evidence) -> str | None:
 
 
 class HeldOutRisk(Theorem):
-    """T9: risk of the smoothed predictor, the better of Hoeffding and empirical Bernstein, each with delta/2."""
+    """T9: risk of the smoothed predictor, the best of Hoeffding, empirical Bernstein and betting, each with delta/3."""
 
     number = "T9"
     title = "Held-out risk"
@@ -113,10 +135,11 @@ class HeldOutRisk(Theorem):
         "delta": 0.05,
         "lbar": 6.0,
         "V": 2.0,
+        "V_W": 3.0,
         "l_min": 0.0,
         "l_max": 13.0,
     }
-    moves = ("N", "delta", "V", "l_max", "lbar")
+    moves = ("N", "delta", "V", "V_W", "l_max", "lbar")
 
     @property
     def formula(self) -> Formula:
@@ -126,29 +149,27 @@ class HeldOutRisk(Theorem):
     def evaluate(self, evidence: Evidence, delta: Fraction, budget: Budget) -> Certificate:
         """Return the certified risk of the smoothed predictor."""
         part = given(evidence.held_out)
-        paid = budget.spend(f"{self.number}: Hoeffding", delta / 2)
-        paid += budget.spend(f"{self.number}: empirical Bernstein", delta / 2)
+        paid = sum(budget.spend(f"{self.number}: {method}", delta / 3) for method in METHODS.values())
         losses = part.losses
         measured = mean_upper(losses)
+        variances = {
+            str(variance): variance_upper(losses),
+            str(bet_variance): betting_variance(losses, losses.low, losses.high, delta / 3),
+        }
         balls = HELD_OUT.enclose(
-            N=part.size,
-            delta=paid,
-            lbar=measured,
-            V=variance_upper(losses),
-            l_min=losses.low,
-            l_max=losses.high,
+            N=part.size, delta=paid, lbar=measured, l_min=losses.low, l_max=losses.high, **variances
         )
         value = ceil_float(balls["value"])
-        quantities = upper_quantities(balls) | {"alpha": part.smoothing, "V": variance_upper(losses)}
-        parts = [measured, min(quantities[str(hoeffding)], quantities[str(bernstein)])]
+        quantities = upper_quantities(balls) | {"alpha": part.smoothing} | variances
+        best = min(METHODS, key=lambda method: quantities[str(method)])
+        parts = [measured, quantities[str(best)]]
         terms = dict(zip(("held-out mean loss", "deviation"), add_up(value, parts), strict=True))
-        best = "Hoeffding" if quantities[str(hoeffding)] <= quantities[str(bernstein)] else "empirical Bernstein"
         return self.certificate(
             value=value,
             trivial=uniform_risk(part.cells),
             terms=terms,
             terms_of=("value", value),
-            attribution={best: terms["deviation"]},
+            attribution={METHODS[best]: terms["deviation"]},
             quantities=quantities,
             spent=paid,
         )
