@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from conv4rec_experiments.bound_commands import Delta, certify, plan
 from conv4rec_experiments.words import as_options, names, numbers_or_names, whole_numbers
 
 __all__ = ["app", "main"]
@@ -23,7 +24,6 @@ app = typer.Typer(
 )
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `conv4rec train` has written.")]
-Delta = Annotated[float, typer.Option(help="Failure probability that all certificates of the report share.")]
 OneUser = Annotated[str, typer.Argument(metavar="USER", help="A user's identifier, as in the data.")]
 Users = Annotated[list[str], typer.Argument(metavar="USER...", help="Users' identifiers, as in the data.")]
 Items = Annotated[int, typer.Option("-k", min=1, help="How many items to show.")]
@@ -132,21 +132,8 @@ def train(
     print_lines(f"The model is in {out}; certify it with: conv4rec certify {out}")
 
 
-@app.command()
-def certify(
-    run: Run,
-    delta: Delta = 0.05,
-    independent: Annotated[
-        bool, typer.Option("--independent", help="Declare independent draws from a catalogue fixed beforehand.")
-    ] = False,
-) -> None:
-    """Measure the losses of a trained model, certify it, and write tables, figure and page into its folder."""
-    from conv4rec_experiments.printing import print_evaluation, print_paths
-    from conv4rec_experiments.runs import certify_run
-
-    evaluation, paths = certify_run(run, delta, independent=independent)
-    print_evaluation(evaluation)
-    print_paths(paths)
+app.command()(certify)
+app.command()(plan)
 
 
 @app.command()

@@ -4,7 +4,7 @@ import re
 
 import typer
 
-__all__ = ["as_options", "names", "numbers_or_names", "whole_numbers"]
+__all__ = ["as_options", "assignments", "names", "numbers", "numbers_or_names", "whole_numbers"]
 
 # Arguments of `conv4rec.read` that have an option of the same name, as its errors write them: alone or with a value.
 ARGUMENT = re.compile(
@@ -20,6 +20,39 @@ def names(text: str) -> list[str]:
     ['user', 'item']
     """
     return [part.strip() for part in text.split(",")]
+
+
+def assignments(text: str) -> dict[str, str]:
+    """Read names with their values, separated by commas.
+
+    >>> assignments("lift=K, encode=enc.weight")
+    {'lift': 'K', 'encode': 'enc.weight'}
+    """
+    if not text.strip():
+        return {}
+    pairs = [part.partition("=") for part in names(text)]
+    for name, _, value in pairs:
+        if not name.strip() or not value.strip():
+            raise typer.BadParameter(f"{text!r} is no list of names with their values; write it as A=B,C=D")
+    found = {name.strip(): value.strip() for name, _, value in pairs}
+    if len(found) < len(pairs):
+        raise typer.BadParameter(f"{text!r} names something twice; give each name once")
+    return found
+
+
+def numbers(text: str) -> dict[str, float]:
+    """Read names with their numbers, separated by commas.
+
+    >>> numbers("lift=1,encode=2.5")
+    {'lift': 1.0, 'encode': 2.5}
+    """
+    found = {}
+    for name, value in assignments(text).items():
+        try:
+            found[name] = float(value)
+        except ValueError as error:
+            raise typer.BadParameter(f"{value!r} is no number; write it as in {name}=1.5") from error
+    return found
 
 
 def numbers_or_names(text: str) -> list[float] | list[str]:

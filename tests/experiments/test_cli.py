@@ -58,7 +58,7 @@ def test_help_is_light():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("train", "certify", "demo", "study", "profile", "recommend"):
+    for command in ("train", "certify", "plan", "demo", "study", "profile", "recommend"):
         assert f"\n  {command} " in done.stdout
 
 
@@ -102,6 +102,76 @@ def test_certify_prints_and_writes(trained, capsys):
         assert name in printed
     assert json.loads((trained / "certificates.json").read_text())["delta"] == 0.1
     assert not list(trained.glob("*.part"))
+
+
+def test_certify_speaks_of_new_users_only_where_they_are_declared(trained):
+    def about_new_users():
+        return next(
+            row
+            for row in json.loads((trained / "certificates.json").read_text())["certificates"]
+            if row["theorem"] == "T3"
+        )
+
+    assert call("certify", trained) == 0
+    assert about_new_users()["status"] == "refused"
+    assert call("certify", trained, "--independent-users") == 0
+    assert about_new_users()["value"] > 0
+
+
+def test_certify_takes_weights_and_tables_from_elsewhere(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "model.npz", V=rng.normal(size=(2, 9)), W=rng.normal(size=(9, 2)))
+    declared = ("--pool", "--fixed-profile", "--independent-users", "--cut")
+    measured = ("--scored", 500, "--risk", 2.0, "--users", 40, "--user-risk", 2.1, "--masked", "--cells", 8)
+    layers = ("--map", "encode=V,decode=W", "--transpose", "encode", "--activations", "identity,tanh")
+    out = ("--out", tmp_path / "weights")
+    assert (
+        call("certify", "--weights", tmp_path / "model.npz", *layers, *declared, *measured, *out, "--delta", 0.1) == 0
+    )
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "confidence 90 %" in printed
+    assert "T1: The bound" in printed
+    rows = {
+        row["theorem"]: row
+        for row in json.loads((tmp_path / "weights" / "certificates.json").read_text())["certificates"]
+    }
+    assert rows["T1"]["target"].startswith("mean loss over the scored users' own pools")
+    assert rows["T9"]["status"] == "refused"
+    declared = json.loads((tmp_path / "weights" / "certificates.json").read_text())["origin"]["declared"]
+    assert declared["sampling"] == "finite pool"
+    assert (declared["profile"], declared["users"]) == ("fixed", "cut")
+    assert rows["T3"]["target"].startswith("risk of a new user with as many interactions in each part")
+
+    table = tmp_path / "table.csv"
+    table.write_text("log_probability\n" + "-1.5\n" * 500)
+    common = ("certify", "--log-probabilities", table, "--cells", 90, "--smoothing", 0.02)
+    assert call(*common, "--independent", "--out", tmp_path / "drawn") == 0
+    assert "T9: The bound" in " ".join(capsys.readouterr().out.split())
+    assert call(*common, "--pool", "--pool-size", 800, "--out", tmp_path / "pool") == 0
+    assert "T9-pool: The bound" in " ".join(capsys.readouterr().out.split())
+    assert call(*common, "--out", tmp_path / "neither") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "T9 refuses (A2)" in printed
+    assert "self-reconstruction" not in printed
+
+
+def test_plan_prints_and_writes(tmp_path, capsys):
+    sizes = ("--items", 50, "--levels", 2, "--channels", 2, "--code", 4, "--norms", "encode=1.5", "--users", 30)
+    wish = ("--theorem", "T1", "--theorem", "T6", "--theorem", "T9", "--wanted", 1.5, "--set", "D=3")
+    assert call("plan", *sizes, *wish, "--out", tmp_path) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "T1 " in printed
+    assert "scored interactions" in printed
+    assert "T6 bounds a share" in printed
+    kept = json.loads((tmp_path / "plan.json").read_text())
+    assert kept["setting"]["others"] == {"D": 3.0}
+    assert kept["setting"]["norms"]["encode"] == 1.5
+    assert [row["needed"] is None for row in kept["plans"]] == [False, True, False]
+    for row in kept["plans"]:
+        assert row["needed"] is None or f"{row['needed']:,}" in printed
+    for name in ("plan.csv", "plan_curves.csv", "plan.pdf", "plan.png"):
+        assert name in printed
+        assert (tmp_path / name).stat().st_size
 
 
 def test_profile_and_recommend_speak_of_the_users_asked_for(trained, capsys):
@@ -176,6 +246,29 @@ ERRORS = {
     "a user beyond 64 bits": (["recommend", "{run}", "9" * 40], "9" * 40),
     "k": (["recommend", "{run}", "7", "-k", "0"], "-k"),
     "sizes": (["study", "--sizes", "1e3,many"], "many"),
+    "nothing to certify": (["certify"], "give one thing to certify"),
+    "two things to certify": (["certify", "{run}", "--weights", "x.npz"], "give one thing to certify"),
+    "an option of weights": (
+        ["certify", "{run}", "--cells", "5"],
+        "--cells does not go with RUN; it goes with --weights",
+    ),
+    "an option of tables": (["certify", "--weights", "x.npz", "--pool-size", "5"], "goes with --log-probabilities"),
+    "a folder for a run": (["certify", "{run}", "--out", "x"], "--out does not go with RUN"),
+    "a cut of given users": (["certify", "--weights", "x.npz", "--cut"], "nothing without --independent-users"),
+    "masks of no means": (["certify", "--weights", "x.npz", "--masked"], "nothing without --user-risk"),
+    "two declarations": (["certify", "--log-probabilities", "x", "--pool", "--independent"], "the one that is true"),
+    "no weights": (["certify", "--weights", "{folder}/x.npz", "--activations", "tanh,tanh"], "x.npz: No such file"),
+    "no table": (["certify", "--log-probabilities", "{folder}/x.csv"], "x.csv: No such file"),
+    "no activations": (["certify", "--weights", "{folder}/x.npz"], "such as identity,tanh"),
+    "half a loss": (["certify", "--weights", "x.npz", "--scored", "5"], "give --risk, too"),
+    "the other half": (
+        ["certify", "--weights", "x.npz", "--activations", "tanh,tanh", "--risk", "5"],
+        "give --scored, too",
+    ),
+    "half a map": (["certify", "--weights", "x.npz", "--map", "lift", "--activations", "tanh,tanh"], "write it as A=B"),
+    "no such theorem": (["plan", "--theorem", "T0"], "there is no theorem 'T0'; choose T1"),
+    "out of reach": (["plan", "--theorem", "T6", "--wanted", "1"], "at most 1"),
+    "no norm": (["plan", "--norms", "encode=long"], "'long' is no number"),
     "unknown truth": (["study", "--truth", "beauty"], "beauty"),
 }
 

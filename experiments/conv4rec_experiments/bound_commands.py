@@ -1,0 +1,214 @@
+"""The commands about bounds: certify what was trained here or elsewhere, and plan what it takes."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from conv4rec_experiments.words import assignments, names, numbers
+
+__all__ = ["Delta", "certify", "plan"]
+
+Delta = Annotated[float, typer.Option(help="Failure probability that all certificates of the report share.")]
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "run": ("independent", "independent_users"),
+    "weights": (
+        *("map", "transpose", "activations", "scored", "risk", "truth_risk", "users", "user_risk", "cells"),
+        *("masked", "independent", "pool", "fixed_profile", "independent_users", "cut", "out"),
+    ),
+    "log_probabilities": ("cells", "pool_size", "smoothing", "independent", "pool", "out"),
+}
+"""What can be certified, and the options that go with each."""
+
+NEEDS: Mapping[str, str] = {"cut": "independent_users", "masked": "user_risk"}
+"""Options that say something about another one only."""
+
+
+def certify(
+    context: typer.Context,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="The folder that `conv4rec train` has written.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Instead: weights made elsewhere, .npz or .safetensors.")] = None,
+    log_probabilities: Annotated[
+        Path | None, typer.Option(help="Instead: a table of any model's held-out log-probabilities, CSV or Parquet.")
+    ] = None,
+    delta: Delta = 0.05,
+    independent: Annotated[
+        bool, typer.Option("--independent", help="Declare independent draws from a catalogue fixed beforehand.")
+    ] = False,
+    pool: Annotated[
+        bool, typer.Option("--pool", help="Declare what was scored or held out a random subset of a finite pool.")
+    ] = False,
+    cells: Annotated[int | None, typer.Option(min=1, help="Cells inside the softmax; the largest number.")] = None,
+    pool_size: Annotated[int | None, typer.Option(min=1, help="Interactions in the pool of the table.")] = None,
+    smoothing: Annotated[float, typer.Option(help="Weight of the uniform law in the certified predictor.")] = 0.01,
+    map: Annotated[  # noqa: A002 - the word that users type
+        str, typer.Option(help="Arrays of the layers: lift=NAME,encode=NAME,decode=NAME,...")
+    ] = "",
+    transpose: Annotated[
+        list[str] | None, typer.Option(help="A layer whose last two axes come in the other order; repeatable.")
+    ] = None,
+    activations: Annotated[
+        str | None, typer.Option(help="After lift and after encode, such as identity,tanh; identity, tanh or relu.")
+    ] = None,
+    fixed_profile: Annotated[
+        bool, typer.Option("--fixed-profile", help="Declare the encoder's input independent of what is scored.")
+    ] = False,
+    scored: Annotated[int | None, typer.Option(min=1, help="Number of scored interactions.")] = None,
+    risk: Annotated[float | None, typer.Option(help="The model's mean loss on them, in nats.")] = None,
+    truth_risk: Annotated[float | None, typer.Option(help="A known truth's own mean loss on them.")] = None,
+    users: Annotated[int | None, typer.Option(min=1, help="Number of users with scored interactions.")] = None,
+    user_risk: Annotated[float | None, typer.Option(help="Mean over users of their own mean loss.")] = None,
+    independent_users: Annotated[
+        bool,
+        typer.Option(
+            "--independent-users",
+            help="Declare the users independent draws from one population, from a catalogue fixed beforehand, with "
+            "parts made by coins, one permutation, or dates fixed beforehand.",
+        ),
+    ] = False,
+    cut: Annotated[
+        bool, typer.Option("--cut", help="Of independent users: one permutation of all interactions made the parts.")
+    ] = False,
+    masked: Annotated[
+        bool, typer.Option("--masked", help="Of --user-risk: the softmax leaves some of a user's cells out.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="The folder of the results; of a run, its own.")] = Path("certificates"),
+) -> None:
+    """Certify a run of `conv4rec train`, weights made elsewhere, or any model by its held-out log-probabilities."""
+    from conv4rec_experiments.printing import print_certificates, print_evaluation, print_paths
+
+    _refuse_odd_options(context)
+    if risk is None and scored is not None:
+        raise typer.BadParameter("--scored needs the mean loss that was measured; give --risk, too")
+    if run is not None:
+        from conv4rec_experiments.runs import certify_run
+
+        evaluation, paths = certify_run(run, delta, independent=independent, new_users=independent_users)
+        print_evaluation(evaluation)
+        print_paths(paths)
+        return
+    from conv4rec_bounds import Protocol, Scored, UserMeans
+    from conv4rec_experiments import strangers
+
+    protocol = Protocol(
+        sampling="independent" if independent else "finite pool" if pool else "neither",
+        # A table of log-probabilities says nothing about an encoder, and its theorems hold for every predictor.
+        profile="fixed" if fixed_profile or log_probabilities is not None else "self-reconstruction",
+        users="cut" if cut else "independent" if independent_users else "given",
+    )
+    if weights is not None:
+        report = strangers.certify_weights(
+            weights,
+            assignments(map),
+            transposed=transpose or (),
+            activations=_pair(activations),
+            protocol=protocol,
+            scored=None if risk is None else Scored(_given("--scored", scored), risk, truth_risk, users=users),
+            user_means=None if user_risk is None else UserMeans(_given("--users", users), user_risk, masked),
+            cells=cells,
+            delta=delta,
+        )
+    elif log_probabilities is not None:
+        report = strangers.certify_log_probabilities(
+            log_probabilities, protocol=protocol, cells=cells, pool=pool_size, smoothing=smoothing, delta=delta
+        )
+    print_certificates(strangers.certificate_rows(report), report)
+    origin = {"file": str(weights or log_probabilities), "declared": asdict(protocol)}
+    print_paths(strangers.write_report(report, out, origin))
+
+
+def plan(
+    theorem: Annotated[list[str] | None, typer.Option(help="A theorem, such as T1; repeatable. All that can.")] = None,
+    wanted: Annotated[
+        float | None, typer.Option(help="Nats above the measured risk, or a total variation; 0.5 and 0.25.")
+    ] = None,
+    items: Annotated[int, typer.Option(min=1, help="Number of items.")] = 1000,
+    levels: Annotated[int, typer.Option(min=1, help="Number of levels.")] = 5,
+    channels: Annotated[int, typer.Option(min=1, help="Number of channels.")] = 3,
+    code: Annotated[int, typer.Option(min=1, help="Size of the code in each channel.")] = 50,
+    shared_maps: Annotated[bool, typer.Option("--shared-maps", help="One encode and decode for all channels.")] = False,
+    code_activation: Annotated[str, typer.Option(help="After encode: tanh, identity or relu.")] = "tanh",
+    norms: Annotated[str, typer.Option(help="Norms of some layers, such as encode=2,cell_bias=4.")] = "",
+    distances: Annotated[str, typer.Option(help="Distances to references, such as encode=2,decode=1.")] = "",
+    users: Annotated[int, typer.Option(min=1, help="Number of users with scored interactions.")] = 1000,
+    cells: Annotated[int | None, typer.Option(min=1, help="Cells inside the softmax; items times levels.")] = None,
+    risk: Annotated[float | None, typer.Option(help="The truth's mean loss, in nats; 0.75 log(cells).")] = None,
+    excess: Annotated[float, typer.Option(help="By how much the model's mean loss exceeds it.")] = 0.0,
+    variance: Annotated[float, typer.Option(help="Variance of the held-out losses to be expected.")] = 2.0,
+    smoothing: Annotated[float, typer.Option(help="Weight of the uniform law in the certified predictor.")] = 0.01,
+    pool: Annotated[int, typer.Option(help="Size of the finite pool.")] = 100_000,
+    others: Annotated[
+        str, typer.Option("--set", help="Inputs of the formulas that nothing else sets, such as D=500,w_0=8.")
+    ] = "",
+    delta: Annotated[float, typer.Option(help="Failure probability of each theorem by itself.")] = 0.05,
+    out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("plan"),
+) -> None:
+    """Say how many interactions or users a wanted bound needs, without any model."""
+    from conv4rec_experiments.planning import plans, write_plans
+    from conv4rec_experiments.printing import print_paths, print_plans
+    from conv4rec_experiments.setting import Setting
+
+    setting = Setting(
+        items=items,
+        levels=levels,
+        channels=channels,
+        code=code,
+        shared_maps=shared_maps,
+        code_activation=code_activation,
+        norms=numbers(norms),
+        distances=numbers(distances),
+        users=users,
+        cells=cells,
+        risk=risk,
+        excess=excess,
+        variance=variance,
+        smoothing=smoothing,
+        pool=pool,
+        delta=delta,
+        others=numbers(others),
+    )
+    found = plans(theorem, wanted, setting)
+    print_plans(found)
+    print_paths(write_plans(found, setting, out))
+
+
+def _refuse_odd_options(context: typer.Context) -> None:
+    """Refuse more or less than one thing to certify, and options that do not go with it."""
+    origins = {name: context.get_parameter_source(name) for name in context.params}
+    said = {name for name, origin in origins.items() if origin is not None and origin.name == "COMMANDLINE"}
+    kinds = said & set(KINDS)
+    if len(kinds) != 1:
+        raise typer.BadParameter(
+            "give one thing to certify: the folder RUN, --weights FILE or --log-probabilities FILE"
+        )
+    (kind,) = kinds
+    if odd := sorted(said - kinds - {"delta"} - set(KINDS[kind])):
+        fits = " or ".join(_option(name) for name, own in KINDS.items() if odd[0] in own)
+        raise typer.BadParameter(f"{_option(odd[0])} does not go with {_option(kind)}; it goes with {fits}")
+    for name, needed in NEEDS.items():
+        if name in said and needed not in said:
+            raise typer.BadParameter(f"{_option(name)} says nothing without {_option(needed)}; give both")
+    if {"independent", "pool"} <= said:
+        raise typer.BadParameter("--independent and --pool declare different things; give the one that is true")
+
+
+def _option(name: str) -> str:
+    return "RUN" if name == "run" else f"--{name.replace('_', '-')}"
+
+
+def _pair(text: str | None) -> tuple[str, str]:
+    match names(text or ""):
+        case [lift, code]:
+            return lift, code
+    raise typer.BadParameter("weights need --activations, after lift and after encode, such as identity,tanh")
+
+
+def _given(option: str, value: int | None) -> int:
+    if value is None:
+        raise typer.BadParameter(f"a mean loss needs the number that it is a mean over; give {option}, too")
+    return value

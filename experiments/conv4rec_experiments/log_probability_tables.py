@@ -1,0 +1,165 @@
+"""Tables of log-probabilities that any model gave to held-out interactions."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from conv4rec.errors import InputError
+from conv4rec_bounds import HeldOut
+
+__all__ = ["read_held_out"]
+
+LOG_PROBABILITY, CELLS, SAMPLED = "log_probability", "cells", "sampled"
+
+
+def read_held_out(
+    path: str | PathLike[str],
+    *,
+    cells: int | None = None,
+    finite_pool: bool = False,
+    pool: int | None = None,
+    smoothing: float = 0.01,
+) -> HeldOut:
+    r"""Read held-out interactions and, if they are declared to be a sample of a finite pool, the cells of that pool.
+
+    Parameters
+    ----------
+    path
+        A CSV or Parquet file with a row for each interaction: ``log_probability``, the model's
+        :math:`\log P(y_t\mid i_t)` in nats, and ``cells``, the number :math:`q_t` of cells that the user's softmax
+        ranges over. A table of a whole pool has a column ``sampled`` too: where it is false, the interaction belongs to
+        the pool only, and its log-probability may be empty.
+    cells
+        :math:`q`, if it is the same for all interactions and the table has no such column.
+    finite_pool
+        Declares that the (sampled) rows are a uniformly random subset of a pool.
+    pool
+        The size of the pool, if its interactions all have the same number of cells and the table holds the sample only.
+    smoothing
+        The weight of the uniform law in the certified predictor, chosen without these interactions.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or its columns are missing or contradict what is declared.
+    RefusedError
+        If a value is none that a model can give: above 0, NaN, fewer than one cell.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "table.csv")
+    ...     _ = path.write_text("log_probability,cells,sampled\n-1.5,9,true\n,8,false\n-2,8,true\n")
+    ...     part = read_held_out(path, finite_pool=True)
+    >>> part.log_probabilities, part.pool
+    (array([-1.5, -2. ]), array([9, 8, 8]))
+    """
+    path = Path(path)
+    table = _read_table(path)
+    counts = _cells(table, path, cells)
+    if not finite_pool and pool is not None:
+        raise InputError("the size of a pool was given; declare, too, that the rows are a random subset of it.")
+    if not finite_pool and SAMPLED in table.columns:
+        raise InputError(
+            f"{path} has a column {SAMPLED!r}, which marks a random subset of its rows; declare it, or leave the "
+            "column and the other rows out."
+        )
+    sample = _sample(table, path)
+    return HeldOut(
+        _numbers(table, sample, path),
+        counts[sample.to_numpy()],
+        smoothing,
+        pool=_pool(counts, SAMPLED in table.columns, pool, path) if finite_pool else None,
+    )
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    """Read a table, every column of a text file as text."""
+    content = BytesIO(path.read_bytes())
+    try:
+        table = pl.read_parquet(content) if path.suffix == ".parquet" else pl.read_csv(content, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path} is no table ({str(error).splitlines()[0]}); expected CSV or Parquet.") from error
+    if LOG_PROBABILITY not in table.columns:
+        found = ", ".join(table.columns)
+        raise InputError(f"{path} has the columns {found}; expected {LOG_PROBABILITY}, and {CELLS} unless it is given.")
+    if not len(table):
+        raise InputError(f"{path} has no rows; expected one for each held-out interaction.")
+    return table
+
+
+def _cells(table: pl.DataFrame, path: Path, cells: int | None) -> NDArray[np.int64]:
+    if (cells is None) == (CELLS not in table.columns):
+        both = "has a column cells, and a number of cells was given too" if cells is not None else "has no column cells"
+        raise InputError(
+            f"{path} {both}; expected the column, which holds how many cells each interaction's softmax ranges over, "
+            "or one number for all of them."
+        )
+    if cells is not None:
+        return np.full(len(table), cells)
+    column = table[CELLS]
+    column = column.str.strip_chars() if column.dtype == pl.String else column
+    whole = column.cast(pl.Int64, strict=False) if column.dtype == pl.String or column.dtype.is_integer() else None
+    if whole is None or whole.null_count():
+        row = 0 if whole is None else int(whole.is_null().arg_max() or 0)
+        raise InputError(f"row {row + 1} of {path} has {column[row]!r} cells; expected a whole number of at least 1.")
+    return whole.to_numpy()
+
+
+def _sample(table: pl.DataFrame, path: Path) -> pl.Series:
+    """Return which rows are scored: all of them, unless the table marks a sample of its pool."""
+    if SAMPLED not in table.columns:
+        return pl.repeat(True, len(table), eager=True)
+    text = table[SAMPLED].cast(pl.String).fill_null("").str.strip_chars().str.to_lowercase()
+    words = {"true": True, "1": True, "false": False, "0": False}
+    marked = text.replace_strict(words, default=None, return_dtype=pl.Boolean)
+    if marked.null_count():
+        row = int(marked.is_null().arg_max() or 0)
+        raise InputError(f"row {row + 1} of {path} has {table[SAMPLED][row]!r} as {SAMPLED}; expected true or false.")
+    if not marked.any():
+        raise InputError(f"no row of {path} is marked as {SAMPLED}; expected some of the pool.")
+    return marked
+
+
+def _numbers(table: pl.DataFrame, sample: pl.Series, path: Path) -> NDArray[np.float64]:
+    """Return the log-probabilities of the sampled rows."""
+    column = table[LOG_PROBABILITY]
+    numbers = column.str.strip_chars() if column.dtype == pl.String else column
+    numbers = numbers.cast(pl.Float64, strict=False)
+    if (bad := numbers.is_null() & sample).any():
+        row = int(bad.arg_max() or 0)
+        raise InputError(
+            f"row {row + 1} of {path} has {column[row]!r} as {LOG_PROBABILITY}; expected a number of at most 0."
+        )
+    return numbers.filter(sample).to_numpy()
+
+
+def _pool(counts: NDArray[np.int64], marked: bool, pool: int | None, path: Path) -> NDArray[np.int64]:
+    """Return the cells of every interaction of the pool."""
+    if marked == (pool is not None):
+        said = (
+            "marks a sample, and a size was given too" if marked else f"has no column {SAMPLED}, and no size is given"
+        )
+        raise InputError(
+            f"the pool of {path} is unclear: the table {said}; expected either a table of the whole pool with the "
+            f"column {SAMPLED}, or the size of the pool."
+        )
+    if pool is None:
+        return counts
+    if pool < len(counts):
+        raise InputError(
+            f"a pool of {pool} interactions cannot have given the {len(counts)} rows of {path}; correct it."
+        )
+    if len(set(counts.tolist())) > 1:
+        raise InputError(
+            f"the size of the pool was given, but the interactions of {path} have different numbers of cells, and "
+            f"those of the rest of the pool are unknown; expected a table of the whole pool with the column {SAMPLED}."
+        )
+    return np.full(pool, counts[0])
