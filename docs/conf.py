@@ -1,5 +1,7 @@
 """Sphinx configuration: formulas are MathML, so pages need no network; theorems print their own symbolic object."""
 
+from pathlib import Path
+
 import sympy
 from docutils import nodes
 from latex2mathml.converter import convert
@@ -8,6 +10,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
 from conv4rec_bounds import THEOREMS
+from conv4rec_bounds.theorems.base import Theorem
+from conv4rec_experiments.figures.moves import draw_moves, words_of_moves
 
 project = "Conv4Rec Certified"
 author = "The Conv4Rec Certified authors"
@@ -29,8 +33,18 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = True
-napoleon_use_ivar = True
 exclude_patterns = ["build"]
+
+PICTURES = "build/moves"
+"""Where figures are drawn, below this folder; it is not under version control."""
+
+
+def numbered(number: str) -> Theorem:
+    """Return the theorem of a number."""
+    for theorem in THEOREMS:
+        if theorem.number == number:
+            return theorem
+    raise ValueError(f"there is no theorem {number}")
 
 
 class FormulaDirective(SphinxDirective):
@@ -40,9 +54,10 @@ class FormulaDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return one math block for each equation."""
-        theorem = next(t for t in THEOREMS if t.number == self.arguments[0])
+        theorem = numbered(self.arguments[0])
         formula = theorem.formula
-        equations = [rf"\text{{{theorem.target}}} \le {sympy.latex(formula.value, symbol_names=NAMES)}"]
+        relation = r"\le" if theorem.side == "upper" else r"\ge"
+        equations = [rf"\text{{{theorem.target}}} {relation} {sympy.latex(formula.value, symbol_names=NAMES)}"]
         shown = dict(formula.where)
         if radii := {name: shown.pop(name) for name in formula.where if str(name).startswith("rho_")}:
             equations.append(one_line_for_all_layers(radii))
@@ -51,6 +66,18 @@ class FormulaDirective(SphinxDirective):
             for name, definition in shown.items()
         ]
         return [nodes.math_block(text, text, nowrap=False, number=None) for text in equations]
+
+
+class MovesDirective(SphinxDirective):
+    """Draw how the value of a theorem moves with its inputs."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the picture, with words for readers who cannot see it."""
+        theorem = numbered(self.arguments[0])
+        drawn = draw_moves(theorem, Path(self.env.srcdir) / PICTURES / theorem.number)
+        return [nodes.image(uri=f"/{PICTURES}/{drawn.name}", alt=words_of_moves(theorem))]
 
 
 def one_line_for_all_layers(radii: dict[sympy.Symbol, sympy.Expr]) -> str:
@@ -72,10 +99,15 @@ NAMES = {
     for name, latex in {
         "Lhat": r"\hat L",
         "Lhat_star": r"\hat L(f^*)",
+        "Lhat_0": r"\hat L_0",
+        "q_min": r"q_{\min}",
+        "q_max": r"q_{\max}",
         "lbar": r"\bar\ell",
         "l_min": r"\ell_{\min}",
         "l_max": r"\ell_{\max}",
         "h_max": r"h_{\max}",
+        "T_seg": r"T_{\mathrm{seg}}",
+        "T_cell": r"T_{\mathrm{cell}}",
         "s_a": "s_{a}",
     }.items()
     if str(symbol) == name
@@ -103,6 +135,7 @@ def block_math(self: HTML5Translator, node: nodes.math_block) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directive and the renderer."""
+    """Register the directives and the renderer."""
     app.add_directive("formula", FormulaDirective)
+    app.add_directive("moves", MovesDirective)
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))

@@ -1,10 +1,12 @@
 """Numbers as they are printed: a bound never on the wrong side of its exact value."""
 
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, Context
+from typing import Any
 
-from conv4rec_bounds.rounding import printed_up
+from conv4rec_bounds.rounding import printed_down, printed_up
 
-__all__ = ["confidence", "number", "upper"]
+__all__ = ["bound", "confidence", "lower", "number", "upper"]
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -27,6 +29,31 @@ def upper(value: float | None, digits: int = 4) -> str:
     if value is None:
         return "–"
     return f"{printed_up(value, digits):,f}"
+
+
+def lower(value: float | None, digits: int = 4) -> str:
+    """Write a lower bound, rounded down: what is printed is never above the bound.
+
+    >>> lower(9.640943), lower(597.14126), lower(0.125), lower(15379.2), lower(None)
+    ('9.64', '597.1', '0.125', '15,370', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{printed_down(value, digits):,f}"
+
+
+def bound(row: Mapping[str, Any]) -> str:
+    """Write the value of a row of certificates with the side from which it bounds, rounded to the safe side.
+
+    >>> bound({"side": "upper", "value": 9.640943}), bound({"side": "lower", "value": 0.0412345})
+    ('≤ 9.641', '≥ 0.04123')
+    >>> bound({"side": "upper", "value": None})
+    '–'
+    """
+    value = row["value"]
+    if value is None:
+        return "–"
+    return f"≤ {upper(value)}" if row["side"] == "upper" else f"≥ {lower(value)}"
 
 
 def confidence(failure: float) -> str:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from conv4rec_experiments.formatting import confidence, number, upper
+from conv4rec_experiments.formatting import bound, confidence, lower, number, upper
 from conv4rec_experiments.report.page import headline, reason
 
 if TYPE_CHECKING:
     import polars as pl
 
     from conv4rec import Conv4Rec
+    from conv4rec_bounds import Report
     from conv4rec_experiments.evaluation import Evaluation
+    from conv4rec_experiments.planning import Plan
 
-__all__ = ["print_evaluation", "print_frame", "print_lines", "print_paths", "print_training"]
+__all__ = [
+    "print_certificates",
+    "print_evaluation",
+    "print_frame",
+    "print_lines",
+    "print_paths",
+    "print_plans",
+    "print_training",
+]
 
 WIDEST = 10_000
 BOUNDS = ("t6",)
@@ -68,18 +78,36 @@ def print_evaluation(evaluation: Evaluation) -> None:
         losses.add_row(row.part, row.model, number(row.interactions), *amounts)
     console.print(losses)
 
+    print_certificates(evaluation.certificate_rows(), evaluation.report)
+    print_lines("", headline(evaluation))
+
+
+def print_certificates(rows: Sequence[Mapping[str, Any]], report: Report) -> None:
+    """Print the rows of a report's certificates as a table, and the reason of each."""
     certificates = _table(
-        f"certificates, jointly with confidence {confidence(float(evaluation.report.budget.total))}",
+        f"certificates, jointly with confidence {confidence(float(report.budget.total))}",
         ("theorem", "bounds"),
         ("value", "measured", "trivial"),
         ("status",),
     )
-    rows = evaluation.certificate_rows()
     for found in rows:
-        values = (upper(found["value"]), number(found["measured"]), number(found["trivial"]))
+        values = (bound(found), number(found["measured"]), number(found["trivial"]))
         certificates.add_row(found["theorem"], found["target"], *values, found["status"])
     console.print(certificates)
-    print_lines(*(reason(found) for found in rows), "", headline(evaluation))
+    print_lines(*(reason(found) for found in rows))
+
+
+def print_plans(plans: Sequence[Plan]) -> None:
+    """Print how much each theorem needs, bounds rounded to the safe side, and why some wishes are out of reach."""
+    table = Table(title="what is needed", title_justify="left", box=None, pad_edge=False, title_style="bold")
+    for name in ("theorem", "needed", "counts", "wanted", "bound", "bounds"):
+        table.add_column(name, justify="right" if name in ("needed", "wanted", "bound") else "left", overflow="fold")
+    for plan in plans:
+        if plan.needed is not None:
+            written = (upper if plan.side == "upper" else lower)(plan.bound)
+            table.add_row(plan.theorem, number(plan.needed), plan.counts, number(plan.wanted), written, plan.bounds)
+    console.print(table)
+    print_lines(*(plan.reason for plan in plans if plan.needed is None))
 
 
 def print_frame(frame: pl.DataFrame, title: str) -> None:

@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeAlias
 from conv4rec import Conv4Rec, InputError, Interactions, Split, split_by_coin, split_by_interaction, split_by_time
 from conv4rec.options import choose_device
 from conv4rec_experiments.evaluation import Evaluation, evaluate
+from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
-from conv4rec_experiments.files import write_csv, write_json, write_text
+from conv4rec_experiments.files import write_csv, write_text
 from conv4rec_experiments.report.page import Figure, Page, render
 
 __all__ = ["Protocol", "certify_run", "claim_folder", "load_run", "split_of", "train_run", "write_evaluation"]
@@ -23,7 +24,7 @@ CHECKPOINT = "training.safetensors"
 REPORT = (
     "report.html",
     "losses.csv",
-    *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png")),
+    *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png", "tex")),
 )
 
 CERTIFICATES_CAPTION = (
@@ -91,17 +92,21 @@ def train_run(
     return model
 
 
-def certify_run(run: Path, delta: float, *, independent: bool = False) -> tuple[Evaluation, list[Path]]:
+def certify_run(
+    run: Path, delta: float, *, independent: bool = False, new_users: bool = False
+) -> tuple[Evaluation, list[Path]]:
     """Certify the model of a run and write tables, figure and page into its folder; return the paths of the files.
+
+    ``independent`` and ``new_users`` declare what no data can show (see `conv4rec_experiments.evaluation.evaluate`).
 
     Raises
     ------
     InputError
-        If the folder holds no model that can be read.
+        If the folder holds no model that can be read, or its split contradicts what is declared.
     RefusedError
         If ``delta`` is no probability.
     """
-    evaluation = evaluate(_load(run), delta=delta, independent=independent)
+    evaluation = evaluate(_load(run), delta=delta, independent=independent, new_users=new_users)
     paths = write_evaluation(evaluation, run)
     page = Page(
         title="Certificates of one trained model",
@@ -112,7 +117,7 @@ def certify_run(run: Path, delta: float, *, independent: bool = False) -> tuple[
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Write losses and certificates as CSV and JSON, and the figure of the certificates as PDF and PNG."""
+    """Write losses and certificates as tables (CSV, JSON, LaTeX), and the figure of the certificates as PDF and PNG."""
     rows = evaluation.certificate_rows()
     losses = [asdict(row) for row in evaluation.losses]
     record = evaluation.report.record() | {
@@ -122,8 +127,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         "losses": losses,
     }
     return [
-        write_json(folder / "certificates.json", record),
-        write_csv(folder / "certificates.csv", rows),
+        *write_certificates(rows, folder, record),
         write_csv(folder / "losses.csv", losses),
         *draw_certificates(rows, folder / "certificates"),
     ]

@@ -1,15 +1,17 @@
 """The page is self-contained, complete, and never promises more than the certificates."""
 
 import re
+from dataclasses import replace
+from fractions import Fraction
 from html import escape
 
 import numpy as np
 import pytest
 
-from conv4rec_bounds import Evidence, HeldOut, Protocol, certify
+from conv4rec_bounds import Budget, Certificate, Evidence, HeldOut, Protocol, Report, Status, certify
 from conv4rec_experiments.evaluation import Evaluation, Loss
-from conv4rec_experiments.measuring import Measured
 from conv4rec_experiments.figures.certificates import draw_certificates
+from conv4rec_experiments.measuring import Measured
 from conv4rec_experiments.report.page import Figure, Page, headline, reason, render
 
 
@@ -75,6 +77,40 @@ def test_the_headline_never_promises_less_loss_than_is_certified():
     promised = float(re.search(r"at most ([\d.]+) nats", sentence).group(1))
     assert found.report["T9"].value <= promised <= found.report["T9"].value * 1.001
     assert sentence.startswith("With confidence 95 %: ")
+
+
+def with_certificates(*certificates):
+    found = evaluation()
+    kept = [c for c in found.report if c.theorem not in {new.theorem for new in certificates}]
+    return replace(found, report=Report((*kept, *certificates), Budget(0.05)), measured={})
+
+
+def certificate(theorem, value, **changes):
+    parts = {"trivial": 1.0, "terms": {"all": value}, "terms_of": ("value", value), "spent": Fraction(1, 100)}
+    named = {"theorem": theorem, "title": "Title", "target": "total variation (mean over the scored users)"}
+    return Certificate(status=Status.VALID, reason="It holds.", value=value, **named | parts | changes)
+
+
+def test_the_headline_tells_the_least_total_variation_of_the_model_and_what_refutes_it():
+    falsified = certificate("T9-lower", 0.0412345, side="lower", trivial=0.0)
+    sentence = headline(with_certificates(certificate("T6", 0.31234), falsified))
+    assert "by at most 31.3 percentage points" in sentence
+    assert "by at least 4.12 percentage points" in sentence
+    assert "the smoothed model's mean loss" in sentence
+
+
+def test_a_headline_of_any_risk_theorem_can_be_told():
+    new = certificate("T8", 1.5, target="risk of the drawn predictors (nats)", trivial=4.5)
+    kept = with_certificates(replace(evaluation().report["T9"], status=Status.VACUOUS), new)
+    assert "the model's risk of the drawn predictors is at most 1.5 nats" in headline(kept)
+
+
+def test_a_lower_bound_is_shown_as_one():
+    found = with_certificates(certificate("T9-lower", 0.0412366, side="lower", trivial=0.0))
+    shown = render(Page("A title", found))
+    assert "≥ 0.04123<" in shown
+    assert "value,\n0.04123:" in shown
+    assert re.search("≤ 1.6[0-9]+<", shown)
 
 
 def test_without_a_valid_certificate_the_headline_says_so():

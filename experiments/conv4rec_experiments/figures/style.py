@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-__all__ = ["SERIES", "Series", "applied", "new_figure", "save"]
+__all__ = ["SERIES", "Series", "applied", "new_figure", "save", "save_vector"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ def applied() -> Iterator[None]:
             "lines.linewidth": 1.6,
             "lines.markersize": 5,
             "pdf.fonttype": 42,
-            "svg.fonttype": "none",
+            "svg.fonttype": "path",
+            # Identifiers inside the file are hashes; with this they are the same each time.
+            "svg.hashsalt": "conv4rec",
         }
     ):
         yield
@@ -77,3 +79,11 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     figure.savefig(paths[0], metadata={"CreationDate": None})
     figure.savefig(paths[1], dpi=200)
     return paths
+
+
+def save_vector(figure: Figure, stem: Path) -> Path:
+    """Write ``stem.svg``, letters as outlines so that it looks the same everywhere, and return its path."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    path = stem.with_name(f"{stem.name}.svg")
+    figure.savefig(path, metadata={"Date": None})
+    return path

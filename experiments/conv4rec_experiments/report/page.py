@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from conv4rec_bounds import Status
-from conv4rec_experiments.formatting import confidence, number, upper
+from conv4rec_bounds import THEOREMS, Status
+from conv4rec_experiments.formatting import bound, confidence, lower, number, upper
 
 if TYPE_CHECKING:
     from conv4rec_bounds import Certificate
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["Figure", "Page", "headline", "reason", "render"]
 
 # Held-out statements first: they are the ones a reader can compare with the measured loss.
-PREFERRED = ("T6", "T9", "T9-pool", "T1")
+RISKS = ("T9", "T9-pool", "T8", "T2", "T1", "T3", "T4")
+FALSIFICATION = "T9-lower"
+WHOSE = {
+    "T9-pool": "the smoothed model's mean loss over the whole held-out pool",
+    "T9": "the smoothed model's mean loss on new interactions of the same users, drawn by the same laws,",
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "upper": upper, "reason": reason}
+    environment.filters |= {"bound": bound, "number": number, "upper": upper, "lower": lower, "reason": reason}
     evaluation = page.evaluation
     failure = float(evaluation.report.budget.total) + page.study_failure
     return environment.get_template("page.html.j2").render(
@@ -114,30 +119,44 @@ def reason(row: Mapping[str, Any]) -> str:
 
 
 def headline(evaluation: Evaluation, failure: float | None = None) -> str:
-    """Say in plain words what the best certificates promise; the failure probability is that of the report."""
+    """Say in plain words what the best certificates promise; the failure probability is that of the report.
+
+    Of the bounds on the total variation of the model itself the least is told, and of the bounds on a loss one.
+    """
     failure = float(evaluation.report.budget.total) if failure is None else failure
-    valid = {c.theorem: c for c in evaluation.report if c.status is Status.VALID}
-    sentences = [_plain(valid[theorem]) for theorem in PREFERRED if theorem in valid]
+    valid = {c.theorem: c.value for c in evaluation.report if c.status is Status.VALID and c.value is not None}
+    sentences = []
+    of_the_model = [valid[theorem.number] for theorem in THEOREMS if theorem.model_tv and theorem.number in valid]
+    if of_the_model:
+        sentences.append(_variation(min(of_the_model)))
+    if FALSIFICATION in valid:
+        sentences.append(_falsification(valid[FALSIFICATION]))
+    sentences += [_loss(evaluation.report[theorem]) for theorem in RISKS if theorem in valid][:1]
     if not sentences:
         return "No certificate says more about this model than what holds for any model."
-    return f"With confidence {confidence(failure)}: {'; and '.join(sentences[:2])}."
+    return f"With confidence {confidence(failure)}: {'; and '.join(sentences)}."
 
 
-def _plain(certificate: Certificate) -> str:
+def _variation(value: float) -> str:
+    return (
+        "the model's probability of any event differs from the true one, on average over the users, by at most "
+        f"{upper(math.nextafter(100 * value, math.inf), 3)} percentage points"
+    )
+
+
+def _falsification(value: float) -> str:
+    return (
+        "for some event the model's probability differs from the true one, on average over the users, by at least "
+        f"{lower(math.nextafter(100 * value, 0.0), 3)} percentage points"
+    )
+
+
+def _loss(certificate: Certificate) -> str:
     value, trivial = certificate.value, certificate.trivial
     if value is None or trivial is None:
         raise ValueError("a certificate without a value has no headline")
-    if certificate.theorem == "T6":
-        return (
-            "the model's probability of any event differs from the true one, on average over the users, by at most "
-            f"{upper(math.nextafter(100 * value, math.inf), 3)} percentage points"
-        )
     choices = math.exp(value) * (1 + 1e-14)  # above the exponential, whatever its rounding
-    whose = {
-        "T9-pool": "the smoothed model's mean loss over the whole held-out pool",
-        "T9": "the smoothed model's mean loss on new interactions of the same users, drawn by the same laws,",
-        "T1": f"the model's {certificate.target.removesuffix(' (nats)')}",
-    }[certificate.theorem]
+    whose = WHOSE.get(certificate.theorem, f"the model's {certificate.target.removesuffix(' (nats)')}")
     return (
         f"{whose} is at most {upper(value)} nats, as if it chose blindly among {upper(choices, 3)} pairs of "
         f"item and level instead of {math.exp(trivial):,.0f}"
