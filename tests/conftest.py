@@ -8,6 +8,7 @@ import mpmath
 import pytest
 import sympy
 from hypothesis import HealthCheck, settings
+from scipy.special import betaincinv
 
 from conv4rec_bounds.formula import Formula
 
@@ -18,6 +19,88 @@ settings.load_profile("deterministic")
 
 TWINS: dict[str, Callable[..., mpmath.mpf]] = {}
 """Independent sixty-digit versions of the functions that have no closed form, by the names of their classes."""
+
+
+def _kl(u: mpmath.mpf, p: mpmath.mpf) -> mpmath.mpf:
+    if p >= 1:
+        return mpmath.inf if u < 1 else mpmath.mpf(0)
+    return (u * mpmath.log(u / p) if u > 0 else 0) + (1 - u) * mpmath.log((1 - u) / (1 - p) if u < 1 else 1)
+
+
+def _last(inside: Callable[[mpmath.mpf], bool], end: mpmath.mpf) -> mpmath.mpf:
+    """Return the end of the part of [0, end] where a property holds, by halving at the working precision."""
+    low, high = mpmath.mpf(0), end
+    for _ in range(4 * mpmath.mp.dps):
+        middle = (low + high) / 2
+        low, high = (middle, high) if inside(middle) else (low, middle)
+    return low
+
+
+def _kl_upper(u: mpmath.mpf, c: mpmath.mpf) -> mpmath.mpf:
+    return u + (1 - u) * _last(lambda share: _kl(u, u + (1 - u) * share) <= c, mpmath.mpf(1)) if u < 1 else u
+
+
+def _kl_lower(u: mpmath.mpf, c: mpmath.mpf) -> mpmath.mpf:
+    return u * mpmath.exp(-_last(lambda t: _kl(u, u * mpmath.exp(-t)) <= c, (c + 1) / u)) if u > 0 else u
+
+
+TWINS |= {"KlUpper": _kl_upper, "KlLower": _kl_lower}
+
+
+def _root(function: Callable[[mpmath.mpf], mpmath.mpf], low: mpmath.mpf, high: mpmath.mpf) -> mpmath.mpf:
+    return mpmath.findroot(function, (low, high), solver="anderson", verify=False, maxsteps=400)
+
+
+def _affinity_range(exponent: mpmath.mpf, power: mpmath.mpf) -> mpmath.mpf:
+    """Return the largest total variation: at two points whose ratios x < 1 < y have equal slopes of the affinity."""
+    if exponent <= 0:
+        return mpmath.mpf(0)
+    lam = min(power, 1 - power)
+
+    def slope(log_ratio: mpmath.mpf) -> mpmath.mpf:
+        return mpmath.log((1 - lam) * mpmath.exp(lam * log_ratio) + lam * mpmath.exp((lam - 1) * log_ratio))
+
+    def pair(s: mpmath.mpf) -> tuple[mpmath.mpf, mpmath.mpf, mpmath.mpf]:
+        target = slope(-s)
+        t = _root(lambda t: slope(t) - target, s / 1000, (target - mpmath.log(1 - lam)) / lam)
+        x, y = mpmath.exp(-s), mpmath.exp(t)
+        return x, y, (y - 1) / (y - x)
+
+    def excess(s: mpmath.mpf) -> mpmath.mpf:
+        x, y, p = pair(s)
+        return mpmath.log(p * x**lam + (1 - p) * y**lam) + exponent
+
+    high = mpmath.mpf(1)
+    while excess(high) > 0:
+        high *= 2
+    low = high / 2
+    while excess(low) < 0:
+        low /= 2
+    x, _, p = pair(_root(excess, low, high))
+    return p * (1 - x)
+
+
+def _minimax(size: mpmath.mpf, cells: mpmath.mpf, prior: mpmath.mpf) -> mpmath.mpf:
+    """Return the Bayes risk as a plain sum; medians start as floats and are polished by Newton's method."""
+    total, risk = cells * prior + size, mpmath.mpf(0)
+    for k in range(int(size) + 1):
+        first, second = prior + k, total - prior - k
+        median = mpmath.mpf(float(betaincinv(float(first), float(second), 0.5)))
+        for _ in range(3):
+            miss = mpmath.betainc(first, second, 0, median, regularized=True) - mpmath.mpf(1) / 2
+            median -= miss * mpmath.beta(first, second) / (median ** (first - 1) * (1 - median) ** (second - 1))
+        risk += mpmath.binomial(size, k) * median**first * (1 - median) ** second
+    return cells * risk / (total * mpmath.beta(prior, total - size - prior))
+
+
+TWINS |= {
+    "LogStrip": lambda v: mpmath.log1p(-mpmath.erfc(v / mpmath.sqrt(2))),
+    "LogChiSquare": lambda k, x: mpmath.log1p(-mpmath.gammainc(k / 2, x / 2, mpmath.inf, regularized=True)),
+    "AffinityRange": _affinity_range,
+    "MinimaxTotalVariation": _minimax,
+    "TwoThirds": lambda x: mpmath.cbrt(x) ** 2,
+    "HarmonicNumber": mpmath.harmonic,
+}
 
 Oracle = Callable[[Formula, Mapping[str, float | Fraction]], mpmath.mpf]
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from conftest import sixty_digit_value
 from hypothesis import HealthCheck, given, settings
+
+from conftest import sixty_digit_value
+from conv4rec_experiments.coverage import coverage, shrunk
 from theorem_rows import ROWS, Row
 from theorem_rows.common import DELTA
-
-from conv4rec_experiments.coverage import coverage, shrunk
 
 EVALUATIONS = 10_000
 Table = list[dict[str, object]]
@@ -29,7 +29,11 @@ def rounding(row: Row, evaluations: int = EVALUATIONS) -> dict[str, object]:
     wrong = 0
 
     @settings(
-        max_examples=evaluations, database=None, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=evaluations,
+        database=None,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
     )
     @given(row.inputs)
     def compare(inputs: dict[str, float]) -> None:

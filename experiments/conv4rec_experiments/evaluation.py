@@ -100,14 +100,16 @@ def evaluate(
         Declares what no data can show: given their users, interactions are independent draws from a catalogue that was
         fixed beforehand. Without it, random splits are read as subsets of a finite pool, and others as neither.
     new_users
-        Declares that users, with their profiles and interactions, are independent draws from one population.
+        Declares that users, with all their interactions, are independent draws from one population, from a catalogue
+        that was fixed beforehand, and that coins, one permutation, or dates fixed beforehand made their parts.
     truth
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
 
     Raises
     ------
     InputError
-        If the model is not trained, or the data cannot be independent draws from the truth as they stand.
+        If the model is not trained, the data cannot be independent draws from the truth as they stand, or new users
+        were declared for a split by time, whose dates tie the users.
     RefusedError
         If ``delta`` is no probability, or the weights cannot be used at all.
     """

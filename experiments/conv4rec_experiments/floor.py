@@ -1,9 +1,9 @@
 r"""What an efficient fit reaches for large N, and what needs no model: the statistical floor and the histogram.
 
-The floor is the first part of T11: for an efficient estimator of a smooth class of locally constant rank, the error
-of ``log P(cell)`` is asymptotically Gaussian with variance ``(J F^+ J^T)_cell / N``, J the Jacobian of the conditional
-log-probabilities and ``F = J^T diag(P) J``, ``P_cell = pi_i Q_i(y)``; a mean absolute Gaussian is ``sqrt(2/pi)``
-standard deviations.
+The floor is part (c) of T11, where it is proved: for an efficient estimator of a smooth class of locally constant
+rank, the error of ``log P(cell)`` is asymptotically Gaussian with variance ``(J F^+ J^T)_cell / N``, J the Jacobian of
+the conditional log-probabilities and ``F = J^T diag(P) J``, ``P_cell = pi_i Q_i(y)``; a mean absolute Gaussian is
+``sqrt(2/pi)`` standard deviations.
 """
 
 from dataclasses import dataclass

@@ -58,7 +58,8 @@ class Declared:
     independent
         Given their users, interactions are independent draws from a catalogue that was fixed beforehand.
     new_users
-        Users, with their profiles and interactions, are independent draws from one population.
+        Users, with all their interactions, are independent draws from one population, from a catalogue that was fixed
+        beforehand; what made their parts is coins, one random permutation, or dates fixed beforehand.
     truth
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
     """
@@ -83,11 +84,14 @@ def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Decla
     Raises
     ------
     InputError
-        If the data cannot be independent draws from a declared truth as they stand.
+        If the data cannot be independent draws from a declared truth as they stand, or users that were declared
+        independent are tied by dates that were computed from the data of all of them.
     """
     truth, split = declared.truth, model.split
     if truth is not None:
         _check_draws(split, truth)
+    if declared.new_users:
+        _check_users(split)
     draws = draw_around(model, seed=model.options.seed)
     evidence = Evidence(
         cells=max(int(found.cells.max()) for found in own.values()),
@@ -95,6 +99,7 @@ def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Decla
         network=Network(model.weights(), model.architecture.lift_activation, model.architecture.code_activation),
         references=References({"cell_bias": profile_popularity(model)}),
         level_values=tuple(float(value) for value in split.interactions.level_values),
+        seen=len(split.profile) + len(split.scored) + len(split.validation),
         **_scored(model, own["scored"], draws, truth),
     )
     smoothing = _smoothing(own.get("validation"), evidence.cells, delta)
@@ -111,7 +116,7 @@ def _protocol(model: Conv4Rec, declared: Declared) -> Protocol:
     return Protocol(
         sampling=_sampling(model.split, declared.independent, declared.truth),
         training=training,
-        users="independent" if declared.new_users else "given",
+        users=_users(model.split) if declared.new_users else "given",
     )
 
 
@@ -150,8 +155,8 @@ def _scored(model: Conv4Rec, found: LogProbabilities, draws: Draws, truth: Truth
         log_law = np.log(truth.law)
         parts["comparator"] = Comparator(
             excess=0.0,
-            # A thousandth of a millionth covers the rounding of logarithms and differences.
-            oscillation=float(np.ptp(log_law, axis=1).max()) * (1 + 1e-9),
+            # Both cover the rounding of logarithms; where the law is nearly uniform, only the second does.
+            oscillation=float(np.ptp(log_law, axis=1).max()) * (1 + 1e-9) + 1e-12,
             risk=truth_risk,
         )
         parts["ensemble"] = Ensemble(
@@ -160,12 +165,11 @@ def _scored(model: Conv4Rec, found: LogProbabilities, draws: Draws, truth: Truth
             log_ratios=draws.log_ratios,
             truth_loss=TruthLoss(truth_risk, "known"),
         )
-        parts["gem_pool"] = _gem_pool(model, user_mix(count_table(part)), truth)
     return parts
 
 
 def _gem_pool(model: Conv4Rec, mix: Array, truth: Truth) -> GemPool | None:
-    """For every user, take the half of the items that the model expects to be liked most, under the scored mix."""
+    """For every user of the held-out part, take the half of the items that the model expects to be liked most."""
     if truth.levels < 2:
         return None
     high = high_levels(model.interactions.level_values)
@@ -174,7 +178,8 @@ def _gem_pool(model: Conv4Rec, mix: Array, truth: Truth) -> GemPool | None:
     consumed = law.sum(axis=2)
     order = np.argsort(-liked / consumed, axis=1, kind="stable")[:, : max(1, truth.items // 2)]
     mass = float(mix @ np.take_along_axis(consumed, order, axis=1).sum(axis=1))
-    return GemPool(mass=min(mass, 1.0), high=float(mix @ np.take_along_axis(liked, order, axis=1).sum(axis=1)))
+    high_mass = float(mix @ np.take_along_axis(liked, order, axis=1).sum(axis=1))
+    return GemPool(mass=min(mass, 1.0), high=min(high_mass, mass, 1.0), users="untouched")
 
 
 def _independent_held_out(model: Conv4Rec, found: LogProbabilities, truth: Truth | None) -> dict[str, Any]:
@@ -187,6 +192,7 @@ def _independent_held_out(model: Conv4Rec, found: LogProbabilities, truth: Truth
     if truth is not None and bool(np.isfinite(found.joint).all()):
         own = TruthLoss(truth.empirical_risk(count_table(part)), "known")
         parts["untouched"] = Untouched(len(part), found.losses()["joint"], own)
+        parts["gem_pool"] = _gem_pool(model, user_mix(count_table(part)), truth)
     return parts
 
 
@@ -208,6 +214,21 @@ def _check_draws(split: Split, truth: Truth) -> None:
             f"the data has {data.n_users} users, {data.n_items} items and {data.n_levels} levels, the truth "
             f"{truth.users}, {truth.items} and {truth.levels}; expected the truth's own; give all its identifiers."
         )
+
+
+def _check_users(split: Split) -> None:
+    """Refuse users whose parts depend on the data of all users."""
+    if split.protocol == "time":
+        raise InputError(
+            "independent users were declared for a split by time, whose dates were computed from the data of all users "
+            "and so tie them; expected coins, one permutation, or dates fixed beforehand; split by coin or by "
+            "interaction, or give the parts that fixed dates make."
+        )
+
+
+def _users(split: Split) -> Literal["independent", "cut"]:
+    """Say what may tie users that are independent draws with all their interactions."""
+    return "cut" if split.protocol in ("coin", "interaction") else "independent"
 
 
 def _sampling(split: Split, independent: bool, truth: Truth | None) -> Literal["independent", "finite pool", "neither"]:

@@ -4,7 +4,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conv4rec import Conv4Rec, InputError, Interactions, split_by_coin, split_by_interaction, split_by_time
+from conv4rec import (
+    Conv4Rec,
+    InputError,
+    Interactions,
+    split_by_coin,
+    split_by_interaction,
+    split_by_time,
+    split_from_parts,
+)
 from conv4rec_bounds import Status
 from conv4rec_experiments.demo import Settings, draw_split
 from conv4rec_experiments.evaluation import evaluate
@@ -130,6 +138,24 @@ def test_a_split_by_time_without_repeats_is_neither_draws_nor_a_random_subset():
     assert "neither independent draws nor a random subset" in evaluation.report["T1"].reason
     assert evaluation.report["T9"].status is Status.REFUSED
     assert evaluation.report["T9-pool"].value >= evaluation.measured["T9-pool"].value
+
+
+def test_new_users_are_declared_and_their_target_says_how_the_parts_were_made(pool, pool_model):
+    assert pool.report["T3"].status is Status.REFUSED
+    cut = evaluate(pool_model, new_users=True)
+    assert cut.evidence.protocol.users == "cut"
+    assert cut.report["T3"].value is not None
+    assert "with as many interactions in each part" in cut.report["T3"].target
+    split = split_by_interaction(ratings())
+    parts = split_from_parts(split.profile, split.scored, split.validation, split.held_out)
+    drawn = evaluate(trained(parts), new_users=True)
+    assert drawn.evidence.protocol.users == "independent"
+    assert drawn.report["T3"].target.startswith("risk of a new user, ")
+
+
+def test_dates_computed_from_the_data_of_all_users_tie_them():
+    with pytest.raises(InputError, match="tie them; expected coins, one permutation, or dates fixed beforehand"):
+        evaluate(trained(split_by_time(ratings())), new_users=True)
 
 
 def test_redrawn_profiles_are_told_to_the_theorems():

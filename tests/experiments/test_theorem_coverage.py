@@ -13,7 +13,9 @@ import pytest
 
 from conv4rec_bounds import Evidence, HeldOut, Network, Protocol, Scored
 from conv4rec_bounds.geometry import logits
+from conv4rec_bounds.theorems.base import Theorem
 from conv4rec_bounds.theorems.t1_parameter_count import ParameterCount
+from conv4rec_bounds.theorems.t2_norms import Norms
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
 from conv4rec_experiments.coverage import Coverage, coverage, shrunk
 from conv4rec_experiments.fitting import State
@@ -70,7 +72,7 @@ def test_every_theorem_is_covered_or_says_which_test_checks_it() -> None:
             assert row.unrefused or row.instead
 
 
-def t1_pool_replicates() -> Iterator[tuple[float, float]]:
+def pool_replicates(theorem: Theorem) -> Iterator[tuple[float, float]]:
     """Random subsets of a pool, users with unequal masks, and the best on the subset of fifty networks."""
     rng = np.random.default_rng(4)
     users, items, each = 30, 12, 9
@@ -100,13 +102,14 @@ def t1_pool_replicates() -> Iterator[tuple[float, float]]:
             cells=int(open_items.max()),
             protocol=Protocol("finite pool"),
             network=networks[best],
-            scored=Scored(60, float(loss[best, scored].mean())),
+            scored=Scored(60, float(loss[best, scored].mean()), users=np.unique(owner[scored]).size),
         )
-        yield certified_value(ParameterCount(), evidence), float(own_pool[best, owner[scored]].mean())
+        yield certified_value(theorem, evidence), float(own_pool[best, owner[scored]].mean())
 
 
-def test_t1_holds_for_the_users_own_pools_under_unequal_masks() -> None:
-    bounds, targets = np.array(list(t1_pool_replicates())).T
+@pytest.mark.parametrize("theorem", [ParameterCount(), Norms()], ids=["T1", "T2"])
+def test_a_bound_for_all_weights_holds_for_the_users_own_pools_under_unequal_masks(theorem: Theorem) -> None:
+    bounds, targets = np.array(list(pool_replicates(theorem))).T
     measured = coverage(bounds, targets, DELTA)
     assert measured.holds
     assert not coverage(shrunk(bounds, 1.1 * measured.tightness[1]), targets, DELTA).holds

@@ -1,11 +1,12 @@
 """All that a bound may look at: weights as arrays, sample sizes, the protocol and measured risks."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from conv4rec_bounds.errors import RefusedError
-from conv4rec_bounds.evidence.events import Events, GemPool
+from conv4rec_bounds.evidence.events import Events, GemPool, refuse_unknown_mix
 from conv4rec_bounds.evidence.held_out import HeldOut
 from conv4rec_bounds.evidence.posterior import Posterior
 from conv4rec_bounds.evidence.protocol import Protocol
@@ -44,6 +45,9 @@ class Evidence:
         How the parts came about.
     network, references
         The weights, and weights from which some distances are measured.
+    seen
+        The number of all interactions drawn from the users' laws that an estimator may have seen: profiles, validation
+        and scored part.
     scored, user_means, comparator
         Sizes and mean losses of the scored part, by interaction and by user, and a network to compare with.
     held_out
@@ -56,15 +60,17 @@ class Evidence:
         Draws around the weights, with their smoothed losses.
     events, gem_pool, level_values
         Events and pools of items chosen beforehand, and the values of the levels.
-    total_variation
-        A bound on the model's total variation to the truth that another certificate of the same report has paid for.
+    total_variation, total_variation_users
+        A bound on the model's total variation to the truth that another certificate of the same report has paid for,
+        and over whose mix it is a mean: ``"scored"``, ``"untouched"`` or ``"blocks"``. It needs its mix.
 
     A theorem that misses a part refuses and says so.
 
     Raises
     ------
     RefusedError
-        If there is fewer than one cell, or more than the network has, or parts contradict each other.
+        If there is fewer than one cell, or more than the network has, or parts contradict each other: with means by
+        user, fewer cells than the network has are refused unless the means are said to be masked.
     """
 
     cells: int
@@ -85,6 +91,8 @@ class Evidence:
     gem_pool: GemPool | None = None
     level_values: tuple[float, ...] | None = None
     total_variation: float | None = None
+    total_variation_users: Literal["scored", "untouched", "blocks"] | None = None
+    seen: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse cell counts that contradict each other."""
@@ -92,6 +100,13 @@ class Evidence:
             raise RefusedError(f"there are {self.cells} cells; expected at least 1")
         if self.network is not None and self.cells > self.network.cells:
             raise RefusedError(f"a user has {self.cells} cells, but the network has {self.network.cells} in all")
+        unmasked = self.user_means is not None and not self.user_means.masked
+        if unmasked and self.network is not None and self.cells < self.network.cells:
+            raise RefusedError(
+                f"the users have at most {self.cells} cells of the network's {self.network.cells}, so some are masked, "
+                "but the mean loss over users came without a word of masks; new users may have other cells; pass "
+                "UserMeans(..., masked=True)"
+            )
         for part in (self.held_out, self.pool_sample):
             if part is not None and int(part.cells.max()) > self.cells:
                 raise RefusedError(
@@ -108,3 +123,16 @@ class Evidence:
             raise RefusedError(f"level values are {self.level_values}; expected finite numbers")
         if self.total_variation is not None and not 0 <= self.total_variation <= 1:
             raise RefusedError(f"the total variation is {self.total_variation}; expected between 0 and 1")
+        if self.total_variation is not None and self.total_variation_users is None:
+            raise RefusedError(
+                "a total variation was given without the users over whom it is a mean; expected 'scored', 'untouched' "
+                "or 'blocks'; pass total_variation_users"
+            )
+        if self.total_variation_users is not None:
+            refuse_unknown_mix("the total variation", self.total_variation_users)
+        least = 1 if self.scored is None else self.scored.size
+        if self.seen is not None and self.seen < least:
+            raise RefusedError(
+                f"{self.seen} interactions were seen; expected at least {least}, the scored part among them; count "
+                "profiles, validation and scored part"
+            )

@@ -28,14 +28,17 @@ class Protocol:
         ``"fixed profile"`` or ``"redrawn profiles"``; bounds that hold for all weights allow both, as long as
         the risk is measured on one designated fixed profile.
     users
-        ``"given"``: statements are about these users; ``"independent"``: users, with their profiles and interactions,
-        are independent draws from one population.
+        ``"given"``: statements are about these users; ``"independent"``: users, each with profile, mask and scored
+        interactions, are independent draws from one population, from a catalogue fixed beforehand, so that nothing but
+        coins or dates fixed beforehand made the parts; ``"cut"``: users with all their interactions are such draws,
+        and nothing ties their parts but coins and a cut of one random permutation of all interactions. Dates computed
+        from the data of all users tie them and allow neither.
     """
 
     sampling: Literal["independent", "finite pool", "neither"]
     profile: Literal["fixed", "self-reconstruction"] = "fixed"
     training: Literal["fixed profile", "redrawn profiles"] = "fixed profile"
-    users: Literal["given", "independent"] = "given"
+    users: Literal["given", "independent", "cut"] = "given"
 
     def __post_init__(self) -> None:
         """Refuse words that no theorem knows."""
@@ -43,7 +46,7 @@ class Protocol:
             "profile": ("fixed", "self-reconstruction"),
             "sampling": ("independent", "finite pool", "neither"),
             "training": ("fixed profile", "redrawn profiles"),
-            "users": ("given", "independent"),
+            "users": ("given", "independent", "cut"),
         }
         for name, words in allowed.items():
             if getattr(self, name) not in words:

@@ -60,7 +60,7 @@ class UserMeans:
     risk
         The mean over them of each user's own mean loss, in nats.
     masked
-        Whether the softmax leaves different cells to different users.
+        Whether the softmax leaves cells out, so that new users may have any number of them.
     uniform_risk
         The uniform law's mean of means, if it was measured.
 
@@ -85,7 +85,7 @@ class UserMeans:
 
 @dataclass(frozen=True)
 class Comparator:
-    r"""One network of the class, chosen without the scored part, with which an oracle inequality compares.
+    r"""A predictor with positive probabilities, of the class or not, with which an oracle inequality compares.
 
     Attributes
     ----------
@@ -95,6 +95,9 @@ class Comparator:
         A bound on the oscillation of its logits for every user.
     risk
         Its mean loss on the scored part, in nats.
+    blind
+        True if it was chosen without the scored part: from users, profiles, masks and data that are independent of the
+        scored part given these.
 
     Examples
     --------
@@ -105,9 +108,10 @@ class Comparator:
     excess: float
     oscillation: float
     risk: float
+    blind: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what no network can have."""
+        """Refuse what no predictor can have."""
         refuse_bad_loss("comparator's risk", self.risk)
         for name in ("excess", "oscillation"):
             value = getattr(self, name)

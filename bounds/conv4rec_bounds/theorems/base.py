@@ -57,7 +57,8 @@ class Theorem(ABC):
     deterministic
         True if the statement holds for sure, given its inputs: it then pays nothing.
     model_tv
-        True if the target is the total variation of the model itself to the truth: T10 may build on it.
+        If the target is the total variation of the model itself to the truth, on which T10 may build: over whose mix
+        it is a mean, ``"scored"``, ``"untouched"`` or ``"blocks"``; None otherwise.
     example, moves
         A typical point of the formula's inputs (free parameters left out), and the inputs that the figure on the
         theorem's page moves from there.
@@ -72,7 +73,7 @@ class Theorem(ABC):
     assumptions: ClassVar[tuple[Assumption, ...]]
     side: ClassVar[Literal["upper", "lower"]] = "upper"
     deterministic: ClassVar[bool] = False
-    model_tv: ClassVar[bool] = False
+    model_tv: ClassVar[Literal["scored", "untouched", "blocks"] | None] = None
     example: ClassVar[Mapping[str, Number]]
     moves: ClassVar[tuple[str, ...]]
 
@@ -149,6 +150,6 @@ SCORED_SAMPLING = Assumption(
 COVERED_NETWORK = Assumption(
     "A3",
     "The network is lift, encode, decode, project with 1-Lipschitz activations that vanish at 0 and no further layers; "
-    "its sizes, layers and activations were fixed without the scored part.",
+    "catalogue, sizes, activations, sharing of maps and layers were fixed without the scored part.",
     _network_not_covered,
 )

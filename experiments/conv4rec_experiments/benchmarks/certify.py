@@ -54,6 +54,7 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
         protocol=Protocol("independent", users="independent"),
         network=Network(weights, "identity", "tanh"),
         scored=Scored(SCORED, losses, truth_risk=7.9, uniform_risk=float(np.log(cells)), users=USERS),
+        seen=2 * SCORED,
         references=References({"cell_bias": np.zeros((items, levels))}),
         user_means=UserMeans(USERS, losses),
         comparator=Comparator(excess=0.0, oscillation=20.0, risk=7.9),
@@ -64,7 +65,7 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
         posterior=Posterior(SCORED, np.full(4, losses), 0.0, 17.0, np.full(4, 1e5), uniform_risk=float(np.log(cells))),
         cell_counts=CellCounts(rng.poisson(0.5, size=(1_000, 1_000))),
         events=Events(HELD_OUT, np.full(100, 0.2), np.full(100, 0.21), tuple(map(str, range(100)))),
-        gem_pool=GemPool(0.2, 0.15),
+        gem_pool=GemPool(0.2, 0.15, users="scored"),
         level_values=tuple(float(level) for level in range(1, levels + 1)),
     )
 
