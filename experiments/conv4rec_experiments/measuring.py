@@ -64,11 +64,24 @@ def _under_truth(model: Conv4Rec, gathered: Gathered, truth: Truth) -> dict[str,
         measured["T9"] = Measured(smoothed, "risk of the smoothed predictor under the known truth")
         far = Measured(truth.tv(law, mix), "total variation to the known truth, held-out users")
         measured |= {"T7a": far, "T9-lower": far}
+        own = truth.empirical_risk(count_table(model.split.held_out))
+        measured["T7e"] = Measured(own, "the truth's own mean loss on the held-out part")
+        explicit = _level_distance(law, truth, mix)
+        measured["T10"] = Measured(explicit, "total variation of the level given the item, held-out users")
     return measured
 
 
 def _law(model: Conv4Rec, truth: Truth) -> Array:
     return model.predict_proba(model.interactions.user_ids).reshape(truth.users, truth.cells)
+
+
+def _level_distance(law: Array, truth: Truth, mix: Array) -> float:
+    """Mean over truly consumed items of the total variation between true and predicted levels."""
+    shape = truth.users, truth.items, truth.levels
+    true, model = truth.law.reshape(shape), law.reshape(shape)
+    consumed = true.sum(axis=2, keepdims=True)
+    gap = np.abs(true / consumed - model / model.sum(axis=2, keepdims=True)).sum(axis=2) / 2
+    return float(mix @ (consumed[:, :, 0] * gap).sum(axis=1))
 
 
 def _smoothed(law: Array, smoothing: float) -> Array:
