@@ -1,4 +1,6 @@
-"""The large verification: ``python tests/verify.py docs/results`` writes its tables, and fails if a claim fails.
+"""The large verification: ``python tests/verify.py docs/results 2`` writes its tables, and fails if a claim fails.
+
+The second argument is the number of processes.
 
 For every theorem, ten thousand random evaluations are compared with sixty digits, and a thousand replicates or more
 with exact targets; the same bound divided by 1.1 times its median tightness must fail.
@@ -6,7 +8,8 @@ with exact targets; the same bound divided by 1.1 times its median tightness mus
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +17,15 @@ from hypothesis import HealthCheck, given, settings
 
 from conftest import sixty_digit_value
 from conv4rec_experiments.coverage import coverage, shrunk
-from theorem_rows import ROWS, Row
+from theorem_rows import ROWS
 from theorem_rows.common import DELTA
 
 EVALUATIONS = 10_000
-Table = list[dict[str, object]]
 
 
-def rounding(row: Row, evaluations: int = EVALUATIONS) -> dict[str, object]:
+def rounding(number: str, evaluations: int = EVALUATIONS) -> dict[str, object]:
     """Count values on the wrong side of sixty digits, and measure how far the others are from them."""
+    row = ROWS[number]
     upper = row.theorem.side == "upper"
     formula = row.theorem.formula
     excesses: list[float] = []
@@ -53,8 +56,9 @@ def rounding(row: Row, evaluations: int = EVALUATIONS) -> dict[str, object]:
     }
 
 
-def covered(row: Row) -> dict[str, object]:
+def covered(number: str) -> dict[str, object]:
     """Count the misses of a bound and of the same bound shrunk."""
+    row = ROWS[number]
     bounds, targets = np.array(list(row.replicates())).T
     larger, smaller = (bounds, targets) if row.theorem.side == "upper" else (targets, bounds)
     found = coverage(larger, smaller, DELTA)
@@ -71,9 +75,9 @@ def covered(row: Row) -> dict[str, object]:
     }
 
 
-def write(path: Path, rows: Iterator[dict[str, object]]) -> bool:
-    """Write a table row by row and say whether every row holds."""
-    table: Table = []
+def write(path: Path, rows: Iterable[dict[str, object]]) -> bool:
+    """Write a table, show every row as it comes, and say whether all of them hold."""
+    table: list[dict[str, object]] = []
     for row in rows:
         print(*row.values(), sep=" | ", flush=True)
         table.append(row)
@@ -84,13 +88,15 @@ def write(path: Path, rows: Iterator[dict[str, object]]) -> bool:
     return all(row["holds"] for row in table)
 
 
-def main(folder: Path) -> bool:
+def main(folder: Path, processes: int) -> bool:
     """Write both tables into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    rounded = write(folder / "rounding.csv", (rounding(row) for row in ROWS.values()))
-    held = write(folder / "coverage.csv", (covered(row) for row in ROWS.values() if row.replicates))
+    covering = [number for number, row in ROWS.items() if row.replicates is not None]
+    with ProcessPoolExecutor(processes) as pool:
+        held = write(folder / "coverage.csv", pool.map(covered, covering))
+        rounded = write(folder / "rounding.csv", pool.map(rounding, ROWS))
     return rounded and held
 
 
 if __name__ == "__main__":
-    sys.exit(0 if main(Path(sys.argv[1])) else 1)
+    sys.exit(0 if main(Path(sys.argv[1]), int(sys.argv[2])) else 1)
