@@ -58,9 +58,9 @@ def nested_definitions(present: tuple[str, ...]) -> dict[sympy.Symbol, sympy.Exp
     r"""Return, symbolically, a cover of a class whose logits are within ``epsilon`` for the ``m`` given users.
 
     The resolution is the sum of the layers' shares :math:`\epsilon_l`; they and the parameters of Lemma 6 may be any
-    functions of sizes, class, N and delta. With :math:`c_l` from Lemma 5, encode is covered at ``m`` maps of Frobenius
-    norm at most :math:`\rho_K`, decode at :math:`m p_B` functionals of norm at most :math:`c_D`, the cell bias at
-    :math:`p_B` unit functionals.
+    functions of the class, delta and what the proof conditions on (layers, sizes, m, q, N). With :math:`c_l` from Lemma
+    5, encode is covered at ``m`` maps of Frobenius norm at most :math:`\rho_K`, decode at :math:`m p_B` functionals of
+    norm at most :math:`c_D`, the cell bias at :math:`p_B` unit functionals.
     """
     definitions = _sizes(present) | {eps: sum((SHARE[name] for name in present), start=sympy.Integer(0))}
     cells = COUNT["cell_bias"]
@@ -209,7 +209,8 @@ def best_shares(present: tuple[str, ...], inputs: Mapping[str, Number]) -> dict[
     """Return shares of the resolution and parameters of Lemma 6 that make the bound of T2 least.
 
     At the minimum a further nat buys the same resolution in every layer, so one price is searched for on a grid; the
-    choice sees sizes, class, N and delta, never a measured risk. Weights too large for floating point get ones.
+    choice sees the class, delta and sizes (m, q and N among them), never a measured risk. Weights too large for
+    floating point get ones.
 
     Examples
     --------

@@ -198,8 +198,17 @@ def test_lemma_6_beyond_k_plus_2_one_full_weight_is_the_worst(code: int, share: 
     assert weighted_probability(share * total, (1 - share) * total, code, x) >= stats.chi2.cdf(x, code) - 1e-9
 
 
-def test_lemma_6_below_k_equal_weights_would_be_worse() -> None:
-    assert weighted_probability(0.5, 0.5, 4, 2.0) < stats.chi2.cdf(2.0, 4) - 0.05
+@pytest.mark.parametrize(("x", "gap"), [(2.0, 0.05), (4.0, 0.02), (4.2, 0.01)])
+def test_lemma_6_below_k_and_just_above_equal_weights_would_be_worse(x: float, gap: float) -> None:
+    assert weighted_probability(0.5, 0.5, 4, x) < stats.chi2.cdf(x, 4) - gap
+    assert weighted_probability(0.5, 0.5, 4, 6.0) > stats.chi2.cdf(6.0, 4)
+
+
+def test_lemma_6_many_equal_weights_fail_everywhere_up_to_k() -> None:
+    """The mean of m chi-squares is within x as often as a chi-square of mk degrees of freedom is within mx."""
+    for code in (1, 2, 8, 64):
+        for x in np.linspace(0.5, 1.0, 6) * code:
+            assert stats.chi2.cdf(10**4 * x, 10**4 * code) < stats.chi2.cdf(x, code)
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(2, 30), seeds)

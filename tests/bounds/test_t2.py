@@ -17,7 +17,7 @@ from conv4rec_bounds.nested_cover import COMPARED, FREE, SHARE, Distances, best_
 from conv4rec_bounds.norms import frobenius, spectral
 from conv4rec_bounds.theorems.t1_parameter_count import ParameterCount, parameter_count_formula
 from conv4rec_bounds.theorems.t2_norms import Norms, norms_formula
-from theorem_rows.common import DELTA, network, scored_evidence
+from theorem_rows.common import DELTA, network, scored_evidence, unrefused_value
 from theorem_rows.t2 import ROW
 
 FULL = scored_evidence()
@@ -99,6 +99,23 @@ def test_the_nested_cover_moves_no_logit_further_than_its_shares(
     assert shares["decode"] <= radius["project"] * h * LAYERS["decode"].upper_norm(moved["decode"]) * (1 + 1e-9)
 
 
+@given(st.integers(1, 3), st.floats(0.05, 3.0), st.floats(0.1, 2.0), st.integers(0, 10**6))
+def test_lemma_7_an_intersection_of_balls_is_covered_by_points_of_its_own(
+    dimension: int, eps: float, distance: float, seed: int
+) -> None:
+    """As encode and decode are: a ball of radius one, cut by a ball of another norm around a reference."""
+    rng = np.random.default_rng(seed)
+    points, reference = rng.uniform(-1, 1, size=(600, dimension)), rng.uniform(-1, 1, size=dimension)
+    points[0] = reference
+    points = points[np.linalg.norm(points - reference, axis=1) <= distance]
+    chosen: list[np.ndarray] = []
+    for place in points:
+        if all(np.abs(place - other).max() > eps for other in chosen):
+            chosen.append(place)
+    assert len(chosen) <= (1 + 2 / eps) ** dimension
+    assert np.abs(points[:, None] - np.array(chosen)).max(axis=2).min(axis=1).max() <= eps
+
+
 def exact_distance(array: np.ndarray, reference: np.ndarray, centred: bool) -> Fraction:
     """Return the exact square of the Frobenius distance, up to a constant if asked."""
     gaps = [Fraction(float(x)) - Fraction(float(y)) for x, y in zip(array.flat, reference.flat, strict=True)]
@@ -132,6 +149,38 @@ def test_a_shift_of_the_cell_bias_is_no_distance() -> None:
     reference = References({"cell_bias": weights["cell_bias"] + 1e3})
     assert Distances.of(network(), reference).measured["cell_bias"] <= 1e-9
     assert Distances.of(network(), None).measured["encode"] >= np.linalg.norm(weights["encode"])
+
+
+def rest_of_a_pool(with_reference: bool) -> tuple[Evidence, float]:
+    """Return evidence whose reference is -8 on a pool's unscored half and zero elsewhere, and the exact risk.
+
+    One user, whose pool is every cell, and a network that is its own reference, or has none.
+    """
+    items, lower = 10**5, 8.0
+    bias = np.zeros((items, 1))
+    bias[np.random.default_rng(6).permutation(items)[: items // 2]] = -lower
+    weights = {name: np.zeros([1] * len(LAYERS[name].axes)) for name in ("lift", "project")}
+    weights |= {name: np.zeros((1, items, 1)) for name in ("encode", "decode")} | {"cell_bias": bias}
+    normaliser = float(np.logaddexp.reduce(bias[:, 0]))
+    evidence = Evidence(
+        cells=items,
+        protocol=Protocol("finite pool"),
+        network=Network(weights, "identity", "tanh"),
+        scored=Scored(items // 2, normaliser, users=1),
+        references=References({"cell_bias": bias}, blind=False) if with_reference else None,
+    )
+    return evidence, normaliser - float(bias.mean())
+
+
+def test_a_reference_read_off_the_rest_of_a_pool_is_refused_and_would_break_the_bound() -> None:
+    """It never looks at a scored cell, yet the unscored ones give them away."""
+    seen, risk = rest_of_a_pool(with_reference=True)
+    assert "unscored rest of their finite pool" in str(T2.refusal(seen))
+    assert unrefused_value(T2, seen) == pytest.approx(11.75, abs=6e-3)
+    assert risk == pytest.approx(14.82, abs=6e-3)
+    without, _ = rest_of_a_pool(with_reference=False)
+    assert T2.refusal(without) is None
+    assert evaluate(without).value == pytest.approx(30.16, abs=6e-3)
 
 
 def test_close_references_make_the_certificate_better() -> None:

@@ -1,7 +1,9 @@
 """One table of all theorems (`theorem_rows`) drives these tests: a new theorem is a new row."""
 
+import csv
 import json
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -149,3 +151,20 @@ def test_certificates_of_all_theorems_hold_jointly(row: Row) -> None:
     assert sum(certificate.spent for certificate in report) <= Fraction(0.05)
     assert report[row.theorem.number].status is not Status.REFUSED
     json.dumps(report.record(), allow_nan=False)
+
+
+def test_the_published_tables_name_every_theorem_and_every_claim_in_them_holds() -> None:
+    def table(name: str) -> dict[str, dict[str, str]]:
+        with (DOCS / "results" / name).open(encoding="utf-8") as file:
+            return {line["theorem"]: line for line in csv.DictReader(file)}
+
+    rounding, coverage = table("rounding.csv"), table("coverage.csv")
+    assert list(rounding) == list(ROWS)
+    assert set(coverage) == {number for number, row in ROWS.items() if row.replicates is not None}
+    assert all(line["holds"] == "True" for line in (*rounding.values(), *coverage.values()))
+    assert all(int(line["evaluations"]) >= 10_000 for line in rounding.values())
+    checks = (DOCS / "theory" / "checks.md").read_text(encoding="utf-8").splitlines()
+    for number in ROWS:
+        (line,) = (line for line in checks if line.startswith(f"| {number} |"))
+        for file in re.findall(r"`(test_\w+)`", line):
+            assert list((DOCS.parent / "tests").rglob(f"{file}.py"))

@@ -128,7 +128,9 @@ class References:
     weights
         Arrays for some of ``encode``, ``decode`` and ``cell_bias``, of the network's own shapes.
     blind
-        True if they were made without the scored part (from profiles, popularity of profiles, a seed).
+        True if they are functions of users, profiles, masks and of data that are independent of the scored part given
+        these, such as a seed. In a finite pool the unscored rest of the pool (validation, held-out part) is not: who
+        knows it knows the scored part.
 
     Examples
     --------

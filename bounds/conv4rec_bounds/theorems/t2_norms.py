@@ -48,8 +48,10 @@ def _references_not_blind(evidence: Evidence) -> str | None:
         )
     if evidence.references is not None and not evidence.references.blind:
         return (
-            "the reference weights were made with a look at the scored interactions; this theorem pays for distances "
-            "to references that were fixed without them; use weights made from profiles or a seed, or none"
+            "the reference weights were made with a look at the scored interactions, or at the unscored rest of their "
+            "finite pool, which gives them away; this theorem pays for distances to references that are functions of "
+            "users, profiles, masks and of data that are independent of the scored part given these; use weights made "
+            "from profiles or a seed, or none"
         )
     return None
 
@@ -70,7 +72,9 @@ class Norms(Theorem):
         Assumption(
             "A4",
             "The number of users with scored interactions is known, and the references from which distances are "
-            "measured were made without the scored interactions (users, profiles and masks may be used).",
+            "measured are functions of users, profiles, masks and of data that are independent of the scored part "
+            "given these (in a finite pool the unscored rest of the pool is not); who tries g sets of references and "
+            "keeps the best takes delta/g for each.",
             _references_not_blind,
         ),
     )
