@@ -235,6 +235,65 @@ def test_t7_names_the_level_of_information(basis: str, words: str) -> None:
     assert words in certificate.target
 
 
+def test_t7c_takes_predictors_that_give_cells_no_chance_at_all() -> None:
+    """With zeros, and with models that share no cell with the truth, the moment of what is finite is at most 1."""
+    truth = np.array([0.5, 0.5, 0.0])
+    for model in (np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0]), np.array([0.2, 0.0, 0.8])):
+        shared, ratio = affinity(truth[None], model[None], np.ones(1), 0.5), np.sqrt(model[:2] / truth[:2])
+        moment = sum(0.25 * ratio[list(y)].prod() for y in itertools.product(range(2), repeat=2))
+        assert moment == pytest.approx(shared**2, abs=1e-15)
+    pool = np.array([0, 0, 1])
+    ratio = np.sqrt(np.array([1.0, 0.0]) / np.array([2 / 3, 1 / 3]))
+    pairs = [ratio[pool[list(chosen)]].prod() for chosen in itertools.combinations(range(3), 2)]
+    assert np.mean(pairs) <= ratio[pool].mean() ** 2
+
+
+def test_t7c_needs_a_prior_that_saw_nothing_of_the_pool() -> None:
+    """Every user's pool holds one interaction in each of two groups; the prior saw the one that is not scored."""
+    users, seen = 1000, np.arange(1000) % 2
+    model = np.where(seen[:, None] == np.arange(2), 0.01, 0.99)
+    counted = plug_in_entropy(CellCounts(np.eye(2, dtype=int)[1 - seen]))
+    far = total_variation(np.full((users, 2), 0.5), model, np.full(users, 1 / users))
+    part = Ensemble(users, [-math.log(0.99)], [0.0], TruthLoss(counted, "plug-in", coarse=True), blind_prior=False)
+    evidence = Evidence(2, Protocol("finite pool"), ensemble=part)
+    assert "the rest of its finite pool" in str(DrawnTotalVariation().refusal(evidence))
+    unrefused = DrawnTotalVariation().evaluate(evidence, Fraction(1, 20), Budget(0.05)).value
+    assert unrefused is not None
+    assert unrefused < 0.15 < far
+
+
+def test_t7e_users_of_different_laws_only_narrow_the_gap_to_the_truths_loss() -> None:
+    """One segment: the entropy's mean lies below the loss of the mean law by less if laws differ, less in a pool."""
+    size, cells, rng = 2000, 5, np.random.default_rng(5)
+    alike = np.full((size, cells), 1 / cells)
+    own = 0.1 * alike + 0.9 * np.eye(cells)[np.arange(size) % cells]
+    pool = np.repeat(np.arange(cells), size // cells + 40)
+
+    def mean_gap(*draws: np.ndarray) -> float:
+        found = [plug_in_entropy(CellCounts(np.bincount(y, minlength=cells)[None])) for y in draws]
+        return math.log(cells) - float(np.mean(found))
+
+    equal, different = (
+        mean_gap(*((rng.random((size, 1)) > law.cumsum(axis=1)[:, :-1]).sum(axis=1) for _ in range(400)))
+        for law in (alike, own)
+    )
+    taken = mean_gap(*(rng.permutation(pool)[:size] for _ in range(400)))
+    assert equal == pytest.approx((cells - 1) / (2 * size), rel=0.2)
+    assert different < equal / 2
+    assert taken < equal / 2
+
+
+@given(seeds, st.integers(1, 4), st.integers(1, 4))
+def test_t7e_a_segment_has_at_most_the_entropy_of_its_size(seed: int, segments: int, cells: int) -> None:
+    """The entropy of a segment is at most log n_s, and 0 if it was seen once or in one group only."""
+    table = np.random.default_rng(seed).integers(0, 3, size=(segments, cells))
+    table[0, 0] += 1
+    sizes = table.sum(axis=1)
+    alive = (table > 0).sum(axis=1) > 1
+    most = float((sizes[alive] * np.log(sizes[alive])).sum()) / int(sizes.sum())
+    assert plug_in_entropy(CellCounts(table)) <= most + 1e-12
+
+
 def test_t7c_names_coarse_laws_and_pools() -> None:
     for sampling, words in (("independent", "groups of cells"), ("finite pool", "the pool's own law")):
         evidence = replace(GROUPED, protocol=Protocol(sampling))
@@ -254,6 +313,11 @@ def test_t7_loses_nothing_to_rounding_where_losses_all_but_cancel() -> None:
         )
         assert math.fsum(certificate.terms.values()) == certificate.terms_of[1]
         assert math.fsum(certificate.attribution.values()) == certificate.terms["price"]
+
+
+def test_t7a_tends_to_pinsker_up_to_one_per_cent() -> None:
+    for g in (1e-4, 1e-3, 0.02):
+        assert value(PointTotalVariation(), 10**14, g, 0.0) <= math.sqrt(64 / 63 * g / 2) * (1 + 1e-3)
 
 
 def test_a_total_variation_near_one_is_called_vacuous() -> None:

@@ -17,6 +17,7 @@ from theorem_rows.row import Row
 from theorem_rows.t7a import KNOWN, LOSS, TRUTH, by_hand, excess_inputs
 
 COARSE = TruthLoss(2.0, "plug-in", coarse=True)
+LATE = replace(COARSE, blind=False)
 DRAWS, STEP, PRIOR_VARIANCE, POSTERIOR_VARIANCE, RIDGE = 3, 0.2, 0.5, 0.4, 0.01
 
 
@@ -60,6 +61,15 @@ def replicates() -> Iterator[tuple[float, float]]:
         yield certified_value(DrawnTotalVariation(), found), distance
 
 
+def self_reconstruction() -> Iterator[tuple[float, float]]:
+    """Copy the profile, which is the scored part itself: almost no loss, and nine tenths off a law of ten equal cells."""
+    cells, copied = 10, 1e-6
+    protocol = Protocol("independent", profile="self-reconstruction")
+    part = Ensemble(10**4, [copied], [0.0], TruthLoss(math.log(cells), "known"))
+    far = math.exp(-copied) - 1 / cells
+    yield from [(unrefused_value(DrawnTotalVariation(), Evidence(cells, protocol, ensemble=part)), far)] * 100
+
+
 def prior_that_saw_the_part() -> Iterator[tuple[float, float]]:
     """Let the prior be the posterior, a point at the fit to the very part that is scored: nothing to pay."""
     for blocks in block_fits()[:100]:
@@ -75,15 +85,18 @@ ROW = Row(
     evidence=evidence,
     again=again,
     broken=(
+        (replace(FULL, protocol=Protocol("independent", profile="self-reconstruction")), "self-reconstruction"),
         (replace(FULL, ensemble=None), "no draws"),
         (replace(FULL, ensemble=Ensemble(10, [LOSS], [0.0], KNOWN, blind_prior=False)), "the prior has seen"),
         (replace(FULL, protocol=Protocol("finite pool")), "degenerate cell by cell"),
         (replace(GROUPED, protocol=Protocol("neither")), "not independent draws"),
         (replace(GROUPED, cell_counts=SEEN), "with a look at the scored interactions"),
+        (replace(GROUPED, ensemble=Ensemble(10, [LOSS], [0.0], LATE)), "with a look at the scored interactions"),
+        (replace(GROUPED, cell_counts=CellCounts(np.array([[6, 5]]))), "11 interactions were counted"),
     ),
     falls_in=("N", "delta", "Lhat_star"),
     rises_in=("Lhat", "kappa"),
     vanishing=("Delta",),
     replicates=replicates,
-    unrefused={"A1": prior_that_saw_the_part},
+    unrefused={"A1": self_reconstruction, "A2": prior_that_saw_the_part},
 )

@@ -29,6 +29,8 @@ class TruthLoss:
     coarse
         True if all losses beside it are of segments of users and groups of cells: a segment's law is the mean of its
         users' laws, each user weighing as often as he was scored, summed over each group.
+    blind
+        False if such segments or groups were chosen with a look at the scored interactions.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class TruthLoss:
     value: float
     basis: Literal["known", "realisable", "plug-in"]
     coarse: bool = False
+    blind: bool = True
 
     def __post_init__(self) -> None:
         """Refuse impossible losses and unknown words."""
@@ -58,7 +61,7 @@ class Untouched:
     truth_loss
         A lower end of the truth's own mean loss on the same interactions.
     untouched
-        False if training, early stopping or tuning has seen them.
+        False if training, early stopping or tuning has seen them, or if they are in the profiles that are read.
 
     Examples
     --------
@@ -91,7 +94,8 @@ class Prequential:
         Total variation, under the user mix of the blocks, between a shipped model and the user-wise mixture of the
         blocks' predictors, weights :math:`n_{ib}/n_i`; None if no model is shipped.
     predictable
-        False if a predictor had seen interactions of the block that it scored.
+        False if a predictor had seen interactions of the block that it scored or of a later one, or if they are in the
+        profiles that it reads.
 
     Examples
     --------
@@ -128,7 +132,7 @@ class Ensemble:
     truth_loss
         A lower end of the truth's own mean loss on the same interactions.
     blind_prior
-        False if the prior has seen them.
+        False if the prior has seen them, or any other interaction of their finite pool.
 
     Examples
     --------

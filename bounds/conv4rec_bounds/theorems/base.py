@@ -150,6 +150,7 @@ SCORED_SAMPLING = Assumption(
 COVERED_NETWORK = Assumption(
     "A3",
     "The network is lift, encode, decode, project with 1-Lipschitz activations that vanish at 0 and no further layers; "
-    "catalogue, sizes, activations, sharing of maps and layers were fixed without the scored part.",
+    "catalogue, sizes, activations, sharing of maps and layers were fixed without the scored part (in a finite pool: "
+    "without anything that tells which of it is scored).",
     _network_not_covered,
 )

@@ -37,8 +37,9 @@ def _not_in_order(evidence: Evidence) -> str | None:
         return "no blocks were given; pass the mean loss of blocks that were each scored by a predictor made before"
     if not evidence.prequential.predictable:
         return (
-            "a predictor had seen interactions of the block that it was scored on; expected predictors that are made "
-            "from earlier blocks only; score each block before it is trained on"
+            "a predictor had seen interactions of the block that it was scored on or of a later one, or read them in "
+            "its profiles; expected predictors that are made from earlier blocks only; score each block before it is "
+            "trained on or read"
         )
     return None
 
@@ -49,8 +50,8 @@ def _coarse(evidence: Evidence) -> str | None:
 
 BLOCKS_IN_ORDER = Assumption(
     "A1",
-    "Each block was scored by a predictor that was made without it and without later blocks; blocks were cut without a "
-    "look at their cells.",
+    "Each block was scored by a predictor that was made without it and without later blocks, none of which is in the "
+    "profiles that it reads; blocks were cut without a look at their cells.",
     _not_in_order,
 )
 EVERY_CELL = Assumption(

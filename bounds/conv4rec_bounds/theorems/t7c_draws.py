@@ -24,7 +24,7 @@ from conv4rec_bounds.evidence import Evidence, TruthLoss
 from conv4rec_bounds.excess_loss import ExcessLoss, N, excess_formula, powers_price
 from conv4rec_bounds.formula import Formula
 from conv4rec_bounds.rounding import Number
-from conv4rec_bounds.theorems.base import Assumption, given
+from conv4rec_bounds.theorems.base import FIXED_PROFILE, Assumption, given
 
 __all__ = ["DrawnTotalVariation"]
 
@@ -37,8 +37,9 @@ def _seen_prior(evidence: Evidence) -> str | None:
         return "no draws were given; pass the losses and log-ratios of networks drawn from a posterior"
     if not evidence.ensemble.blind_prior:
         return (
-            "the prior has seen the part that the draws are scored on; expected a prior that was made without it; "
-            "centre it at a network trained on the rest"
+            "the prior has seen the part that the draws are scored on, or the rest of its finite pool; expected a "
+            "prior that was made without either; centre it at a network trained on interactions outside the scored "
+            "part and its pool"
         )
     return None
 
@@ -55,11 +56,19 @@ def _no_law_to_compare(evidence: Evidence) -> str | None:
 
 
 def _grouped_late(evidence: Evidence) -> str | None:
-    ensemble = given(evidence.ensemble)
-    if ensemble.truth_loss.coarse and evidence.cell_counts is not None and not evidence.cell_counts.blind:
+    ensemble, counts = given(evidence.ensemble), evidence.cell_counts
+    loss = ensemble.truth_loss
+    if not loss.coarse:
+        return None
+    if not loss.blind or (counts is not None and not counts.blind):
         return (
             "segments or groups of cells were chosen with a look at the scored interactions; expected a choice made "
             "before; group by the profiles, or by the catalogue"
+        )
+    if loss.basis == "plug-in" and counts is not None and counts.size != ensemble.size:
+        return (
+            f"{counts.size} interactions were counted, but the draws were scored on {ensemble.size}; expected the "
+            "plug-in entropy of the very interactions that were scored; count these"
         )
     return None
 
@@ -72,21 +81,23 @@ class DrawnTotalVariation(ExcessLoss):
     target = "total variation of the equal-weight ensemble of the draws"
     page = "theory/t7c"
     assumptions = (
+        FIXED_PROFILE,
         Assumption(
-            "A1",
-            "The prior has not seen the scored part; the draws are all that were drawn from the posterior, and the "
-            "log-ratios are theirs.",
+            "A2",
+            "The prior has not seen the scored part, nor any other interaction of its finite pool; the draws are all "
+            "that were drawn from the posterior, and the log-ratios are theirs.",
             _seen_prior,
         ),
         Assumption(
-            "A2",
+            "A3",
             "Given users, profiles, masks and the prior, the scored interactions are independent, each from its "
             "user's law (or, for losses of segments and groups of cells, a uniformly random subset of a finite pool "
-            "that the prior has not seen; a user's law is then that of his own pool).",
+            "outside the profiles, none of which the prior has seen, scored or not; a user's law is then that of his "
+            "own pool).",
             _no_law_to_compare,
         ),
         Assumption(
-            "A3",
+            "A4",
             "The truth's own mean loss on the same interactions is at least the number given, for the same laws: of "
             "every user over all cells, or of segments over groups of cells, chosen beforehand, where a segment's law "
             "is the mean over its scored users, of the truth as of each draw.",
