@@ -22,7 +22,7 @@ from conv4rec_bounds.geometry import (
     sensitivities,
     size_definitions,
 )
-from conv4rec_bounds.rounding import Number, ceil_float, split_exactly
+from conv4rec_bounds.rounding import Number, ceil_float, split_exactly, surprisal
 
 __all__ = ["BASE_RADIUS", "EXAMPLE", "Cover", "RadiusClass", "cover_definitions", "grid_index"]
 
@@ -175,7 +175,7 @@ class Cover:
         }
         for name, index in ({} if distances is None else distances).items():
             nats[name] += math.log((index + 1) * (index + 2))
-        nats["confidence"] = -math.log(delta)
+        nats["confidence"] = surprisal(delta)
         return dict(zip(nats, split_exactly(term, list(nats.values())), strict=True))
 
     def norm_quantities(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ from conv4rec_bounds.affinity_range import AffinityRange
 from conv4rec_bounds.certificate import WORTHLESS_MARGIN, Certificate
 from conv4rec_bounds.evidence import Evidence, TruthLoss
 from conv4rec_bounds.formula import Formula, upper_quantities
-from conv4rec_bounds.rounding import PRECISION_BITS, ceil_float, exact
+from conv4rec_bounds.rounding import PRECISION_BITS, ceil_float, exact, surprisal
 from conv4rec_bounds.theorems.base import Assumption, Theorem
 
 __all__ = ["GRID", "INDEPENDENT", "ExcessLoss", "excess_formula", "not_of_every_cell", "powers_price"]
@@ -92,7 +92,7 @@ class ExcessLoss(Theorem):
         best = best_power(quantities)
         with ctx.workprec(PRECISION_BITS):
             excess = ceil_float(balls[str(gap)] * exact(best))
-        costs = {"powers": math.log(len(GRID)) / size, "confidence": -math.log(paid) / size}
+        costs = {"powers": math.log(len(GRID)) / size, "confidence": surprisal(paid) / size}
         costs |= {} if posterior is None else {"posterior": posterior / size}
         spread = math.fsum(costs.values())
         return self.certificate(

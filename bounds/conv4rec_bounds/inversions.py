@@ -8,6 +8,7 @@ midpoint but the end of the bracket at which the sign of :math:`\mathrm{kl}-c` w
 import math
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from numbers import Integral
 
 import sympy
 from flint import arb, ctx
@@ -15,7 +16,7 @@ from scipy.special import betainccinv, betaincinv
 
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.formula import CertifiedFunction, Formula
-from conv4rec_bounds.rounding import PRECISION_BITS, exact
+from conv4rec_bounds.rounding import PRECISION_BITS, Number, exact
 
 __all__ = ["BERNSTEIN", "KL_LOWER", "KL_UPPER", "KlLower", "KlUpper", "binomial_lower", "binomial_upper"]
 
@@ -41,9 +42,9 @@ class KlUpper(CertifiedFunction):
             return bottom.min(arb(1)).union(top.min(arb(1)))
 
     @classmethod
-    def fast(cls, *arguments: float) -> float:
+    def fast(cls, *arguments: Number) -> float:
         """Return the inverse in ordinary floating point."""
-        u, c = (float(number) for number in _checked(*(exact(float(number)) for number in arguments)))
+        u, c = (float(ball) for ball in _checked(*(exact(number) for number in arguments)))
         return min(1.0, u + _fast_reach(u, 1 - u, c))
 
     def _latex(self, printer: object) -> str:
@@ -67,9 +68,9 @@ class KlLower(CertifiedFunction):
             return bottom.union(top)
 
     @classmethod
-    def fast(cls, *arguments: float) -> float:
+    def fast(cls, *arguments: Number) -> float:
         """Return the inverse in ordinary floating point."""
-        u, c = (float(number) for number in _checked(*(exact(float(number)) for number in arguments)))
+        u, c = (float(ball) for ball in _checked(*(exact(number) for number in arguments)))
         return u * math.exp(-_fast_descent(u, 1 - u, c)) if u > 0 else 0.0
 
     def _latex(self, printer: object) -> str:
@@ -79,7 +80,7 @@ class KlLower(CertifiedFunction):
 u_symbol, c_symbol = sympy.symbols("u c", nonnegative=True)
 
 KL_UPPER = Formula(value=KlUpper(u_symbol, c_symbol), where={})
-r"""The upper inverse as a formula: ``upper`` returns the safe end.
+r"""The upper inverse as a formula: ``upper`` returns the safe end, at most one float above 1.
 
 >>> KL_UPPER.upper(u=0.0, c=0.5), -math.expm1(-0.5)
 (0.3934693402873666, 0.3934693402873666)
@@ -88,7 +89,7 @@ r"""The upper inverse as a formula: ``upper`` returns the safe end.
 """
 
 KL_LOWER = Formula(value=KlLower(u_symbol, c_symbol), where={})
-r"""The lower inverse as a formula: ``lower`` returns the safe end.
+r"""The lower inverse as a formula: ``lower`` returns the safe end, at most one float below 0.
 
 >>> KL_LOWER.lower(u=1.0, c=0.5), math.exp(-0.5)
 (0.6065306597126334, 0.6065306597126334)
@@ -225,14 +226,15 @@ def binomial_upper(successes: int, trials: int, delta: Fraction | float) -> floa
     >>> binomial_upper(0, 10, 0.05), 1 - 0.05**0.1
     (0.2588655508930549, 0.2588655508930523)
     """
-    _check_counts(successes, trials, delta)
+    successes, trials = _check_counts(successes, trials, delta)
     if successes == trials:
         return 1.0
     guess = float(betainccinv(successes + 1, trials - successes, float(delta)))
 
     def excluded(p: float) -> bool:
-        tail = (1 - arb(p)).beta_lower(arb(trials - successes), arb(successes + 1), 1)
-        return bool(p < 1 and tail <= exact(delta))
+        with ctx.workprec(PRECISION_BITS):
+            tail = (1 - arb(p)).beta_lower(arb(trials - successes), arb(successes + 1), 1)
+            return bool(p < 1 and tail <= exact(delta))
 
     return next((p for p in (guess * factor for factor in _outward(1)) if excluded(p)), 1.0)
 
@@ -245,23 +247,27 @@ def binomial_lower(successes: int, trials: int, delta: Fraction | float) -> floa
     >>> binomial_lower(10, 10, 0.05), 0.05**0.1
     (0.7411344491069403, 0.7411344491069477)
     """
-    _check_counts(successes, trials, delta)
+    successes, trials = _check_counts(successes, trials, delta)
     if successes == 0:
         return 0.0
     guess = float(betaincinv(successes, trials - successes + 1, float(delta)))
 
     def excluded(p: float) -> bool:
-        tail = arb(p).beta_lower(arb(successes), arb(trials - successes + 1), 1)
-        return bool(p < 1 and tail <= exact(delta))
+        with ctx.workprec(PRECISION_BITS):
+            tail = arb(p).beta_lower(arb(successes), arb(trials - successes + 1), 1)
+            return bool(p < 1 and tail <= exact(delta))
 
     return next((p for p in (guess * factor for factor in _outward(-1)) if excluded(p)), 0.0)
 
 
-def _check_counts(successes: int, trials: int, delta: Fraction | float) -> None:
+def _check_counts(successes: int, trials: int, delta: Fraction | float) -> tuple[int, int]:
+    if not (isinstance(successes, Integral) and isinstance(trials, Integral)):
+        raise RefusedError(f"{successes} successes in {trials} trials were given; expected whole numbers")
     if not 0 <= successes <= trials or trials < 1:
         raise RefusedError(f"{successes} successes in {trials} trials were given; expected 0 to n of at least 1 trial")
     if not 0 < delta < 1:
         raise RefusedError(f"delta is {float(delta)}; expected a failure probability strictly between 0 and 1")
+    return int(successes), int(trials)
 
 
 def _outward(sign: int) -> list[float]:

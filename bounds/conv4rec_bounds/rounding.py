@@ -18,6 +18,7 @@ __all__ = [
     "printed_down",
     "printed_up",
     "split_exactly",
+    "surprisal",
 ]
 
 Number = int | float | Fraction
@@ -44,7 +45,17 @@ def exact(value: Number) -> arb:
         return arb(value)
     with ctx.workprec(PRECISION_BITS):
         ratio = Fraction(value)
-        return arb(fmpq(ratio.numerator, ratio.denominator))
+        return arb(fmpq(int(ratio.numerator), int(ratio.denominator)))
+
+
+def surprisal(probability: Number) -> float:
+    r"""Return :math:`-\log p` in nats, also where p lies below the smallest float or next to 1.
+
+    >>> surprisal(Fraction(1, 10**400)), surprisal(Fraction(1))
+    (921.0340371976183, 0.0)
+    """
+    with ctx.workprec(PRECISION_BITS):
+        return float((1 / exact(probability)).log())
 
 
 def ceil_float(ball: arb) -> float:
@@ -101,6 +112,8 @@ def printed_down(value: float, digits: int) -> Decimal:
 def add_up(total: float, parts: Sequence[float]) -> list[float]:
     """Move the rounding of ``parts`` into the last that can take it: ``math.fsum`` of the result is ``total``.
 
+    Parts that make up the total already are returned as they are.
+
     Raises
     ------
     RefusedError
@@ -111,6 +124,8 @@ def add_up(total: float, parts: Sequence[float]) -> list[float]:
     >>> math.fsum(add_up(0.3, [0.1, 0.2])), math.fsum([0.1, 0.2])
     (0.3, 0.30000000000000004)
     """
+    if math.fsum(parts) == total:
+        return list(parts)
     largest = max((abs(part) for part in parts), default=0.0)
     for chosen in reversed([i for i, part in enumerate(parts) if part != 0]):
         others = [part for i, part in enumerate(parts) if i != chosen]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv4rec.popularity import Popularity
-from conv4rec.start import start_weights
+from conv4rec.start import start_stream, start_weights
 
 if TYPE_CHECKING:
     from conv4rec import Conv4Rec
@@ -58,8 +58,11 @@ def profile_popularity(model: Conv4Rec) -> Array:
 
 
 def blind_start(model: Conv4Rec) -> dict[str, Array]:
-    """Weights that have not seen the scored part: the start of the training, with the popularity of the profiles."""
-    rng = np.random.default_rng(model.options.seed)
+    """Weights that have not seen the scored part: the start of the training, with the popularity of the profiles.
+
+    Their random values are independent of what cut the data: they do not tell which interactions are scored.
+    """
+    rng = start_stream(model.options.seed)
     return start_weights(model.architecture, model.interactions.level_values, profile_popularity(model), rng)
 
 
@@ -67,7 +70,8 @@ def draw_around(model: Conv4Rec, seed: int = 0, draws: int = DRAWS) -> Draws:
     """Draw models around a trained one, at the scale that promises the best bound on the validation part.
 
     The scale is chosen by the mean validation loss of one draw at each, plus what its distance would cost on the scored
-    part; as the prior holds all scales, nothing else is owed for the choice.
+    part. As the prior holds all scales, and the draws that are kept are made after the choice, nothing else is owed for
+    it; the trial draws may be thrown away.
     """
     start, centre = blind_start(model), model.weights()
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))

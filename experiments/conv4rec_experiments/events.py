@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from conv4rec import Conv4Rec
 
 __all__ = ["popularity_events", "popularity_groups"]
+
+T = TypeVar("T", np.int64, np.float64)
 
 GROUPS = 8
 BATCH_USERS = 64
@@ -53,18 +55,19 @@ def popularity_events(model: Conv4Rec, groups: int = GROUPS) -> Events:
             law = law * ~split.item_mask(batch)[:, :, None]
             law /= law.sum(axis=(1, 2), keepdims=True)
         expected += np.einsum("u,ujr,jg->gr", counts[first : first + BATCH_USERS], law, member, optimize=True)
-    seen = np.zeros((groups, data.n_levels))
+    seen = np.zeros((groups, data.n_levels), dtype=np.int64)
     np.add.at(seen, (group[part.item], part.level), 1)
     names = [f"item group {g + 1}" for g in range(groups)]
     names += [f"level {level}" for level in data.levels]
     names += [f"item group {g + 1} at level {level}" for g in range(groups) for level in data.levels]
     return Events(
-        size=len(part), shares=_events(seen, len(part)), probabilities=_events(expected, len(part)), names=tuple(names)
+        size=len(part),
+        counts=_events(seen),
+        # Sums of probabilities may leave [0, 1] by rounding.
+        probabilities=np.clip(_events(expected / len(part)), 0, 1),
+        names=tuple(names),
     )
 
 
-def _events(table: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    shares = table / size
-    together: NDArray[np.float64] = np.concatenate([shares.sum(axis=1), shares.sum(axis=0), shares.ravel()])
-    # Sums of probabilities may leave [0, 1] by rounding.
-    return np.clip(together, 0, 1)
+def _events(table: NDArray[T]) -> NDArray[T]:
+    return np.concatenate([table.sum(axis=1), table.sum(axis=0), table.ravel()])

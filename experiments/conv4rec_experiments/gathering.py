@@ -145,7 +145,8 @@ def _scored(model: Conv4Rec, found: LogProbabilities, draws: Draws, truth: Truth
     smoothed = [smoothed_losses(score.joint, score.cells, SMOOTHING) for score in scores]
     parts["posterior"] = Posterior(
         size=len(part),
-        risks=np.array([mean_upper(losses) for losses in smoothed]),
+        # Rounding up must not lift a draw that misses everything out of the range of its losses.
+        risks=np.array([min(mean_upper(losses), losses.high) for losses in smoothed]),
         low=smoothed[0].low,
         high=smoothed[0].high,
         log_ratios=draws.log_ratios,

@@ -21,7 +21,7 @@ from conv4rec.options import TrainingOptions, choose_device
 from conv4rec.popularity import Popularity
 from conv4rec.predictions import Fitted, Predictions
 from conv4rec.splits import Split, split_by_coin
-from conv4rec.start import start_weights
+from conv4rec.start import start_stream, start_weights
 from conv4rec.storage import load_model, save_model
 from conv4rec.training import train
 
@@ -204,7 +204,7 @@ class Conv4Rec(Predictions):
                 size,
                 interactions.level_values,
                 Popularity.fit(split).cell_logits,
-                np.random.default_rng(self.options.seed),
+                start_stream(self.options.seed),
             )
         )
         network.to(device)

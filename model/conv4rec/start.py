@@ -7,13 +7,16 @@ import numpy.typing as npt
 
 from conv4rec.network import Architecture
 
-__all__ = ["level_polynomials", "start_weights"]
+__all__ = ["level_polynomials", "start_stream", "start_weights"]
 
 Array = npt.NDArray[np.float64]
 
 ENCODE_SCALE = 0.1
 DECODE_SCALE = 0.01
 EXTRA_CHANNEL_SCALE = 0.1
+
+STREAM = 0x5354415254
+"""The key of the stream below: the letters of its name, longer than any key that is a size or a count."""
 
 
 def level_polynomials(level_values: Array, count: int) -> Array:
@@ -41,6 +44,24 @@ def level_polynomials(level_values: Array, count: int) -> Array:
     return values
 
 
+def start_stream(seed: int) -> np.random.Generator:
+    """Return the source of the start's random values: independent of the streams that cut the data with this seed.
+
+    A start that came from the same random bits as the split would tell which interactions are scored.
+
+    Parameters
+    ----------
+    seed : int
+        The seed of the model.
+
+    Examples
+    --------
+    >>> bool(start_stream(7).standard_normal() == np.random.default_rng(7).standard_normal())
+    False
+    """
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))
+
+
 def start_weights(
     architecture: Architecture, level_values: Array, cell_bias: Array, rng: np.random.Generator
 ) -> dict[str, Array]:
@@ -59,12 +80,12 @@ def start_weights(
     cell_bias : float64 array (item, level)
         Log-probabilities of the cells under a model that ignores the user.
     rng : numpy.random.Generator
-        Source of all random values.
+        Source of all random values: `start_stream`.
 
     Examples
     --------
     >>> sizes = Architecture(n_items=4, n_levels=2, channels=3, code=5)
-    >>> start = start_weights(sizes, np.array([0.0, 1.0]), np.zeros((4, 2)), np.random.default_rng(0))
+    >>> start = start_weights(sizes, np.array([0.0, 1.0]), np.zeros((4, 2)), start_stream(0))
     >>> start["lift"][:, :2].round(4).tolist(), start["offset"].any().item()
     ([[1.0, -1.0], [1.0, 1.0]], False)
     """

@@ -99,6 +99,19 @@ def test_what_has_no_inverse_is_refused(formula: module.Formula, u: float, c: fl
         assert sentence in str(refusal.value)
 
 
+@given(means, levels)
+def test_the_ends_leave_the_interval_by_one_float_at_most(u: float, c: float) -> None:
+    assert KL_UPPER.upper(u=u, c=c) <= math.nextafter(1, 2)
+    assert KL_LOWER.lower(u=u, c=c) >= -5e-324
+
+
+def test_a_level_above_the_largest_float_has_its_inverse() -> None:
+    assert KL_UPPER.number(u=0.1, c=10**400) == pytest.approx(1, abs=1e-15)
+    assert KL_UPPER.upper(u=0.1, c=10**400) == pytest.approx(1, abs=1e-15)
+    assert KL_LOWER.number(u=0.1, c=10**400) == 0
+    assert KL_LOWER.lower(u=0.1, c=10**400) == pytest.approx(0, abs=1e-300)
+
+
 @pytest.mark.parametrize("answer", [True, False])
 def test_the_search_takes_a_fixed_number_of_steps_whatever_the_check_says(answer: bool) -> None:
     asked = []
@@ -192,6 +205,11 @@ def test_an_end_that_comes_out_wrong_is_moved_outward(
     assert end(40, 100, 0.05) == (1.0 if end is binomial_upper else 0.0)
 
 
+def test_counts_may_come_from_arrays() -> None:
+    for end in (binomial_upper, binomial_lower):
+        assert end(np.int64(4), np.int32(10), 0.05) == end(4, 10, 0.05)
+
+
 def test_the_ends_of_large_counts_are_found() -> None:
     assert binomial_upper(5 * 10**8, 10**9, 0.05) == pytest.approx(0.5 + 1.645 * 0.5 / math.sqrt(10**9), abs=1e-8)
     assert binomial_lower(5, 10**7, 1e-9) > 0
@@ -199,7 +217,17 @@ def test_the_ends_of_large_counts_are_found() -> None:
 
 @pytest.mark.parametrize(
     ("successes", "trials", "delta"),
-    [(-1, 3, 0.1), (4, 3, 0.1), (0, 0, 0.1), (1, 3, 0.0), (1, 3, 1.0), (1, 3, math.nan)],
+    [
+        (-1, 3, 0.1),
+        (4, 3, 0.1),
+        (0, 0, 0.1),
+        (1, 3, 0.0),
+        (1, 3, 1.0),
+        (1, 3, math.nan),
+        (2.5, 3, 0.1),
+        (1, math.inf, 0.1),
+        (1, math.nan, 0.1),
+    ],
 )
 def test_impossible_counts_are_refused(successes: int, trials: int, delta: float) -> None:
     for end in (binomial_upper, binomial_lower):

@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 
+import mpmath
 import pytest
 import sympy
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.formula import Formula
-from conv4rec_bounds.rounding import add_up, ceil_float, exact, floor_float, printed_up, split_exactly
+from conv4rec_bounds.rounding import add_up, ceil_float, exact, floor_float, printed_up, split_exactly, surprisal
 
 x, y, z = sympy.symbols("x y z", positive=True)
 EVERY_NODE = Formula(
@@ -55,6 +56,24 @@ def test_split_parts_add_up_exactly_and_in_proportion(weights: list[float], tota
 def test_parts_that_do_not_make_up_the_total_are_refused() -> None:
     with pytest.raises(RefusedError, match="do not make up"):
         add_up(1.0, [0.25, 0.25])
+
+
+@given(st.lists(st.floats(-1e12, 1e12), max_size=5))
+def test_parts_that_make_up_the_total_stay_as_they_are(parts: list[float]) -> None:
+    assert add_up(math.fsum(parts), parts) == parts
+
+
+def test_nothing_is_split_into_nothing() -> None:
+    assert add_up(0.0, [0.0, 0.0]) == [0.0, 0.0]
+    assert split_exactly(0.0, [1.0, 2.0]) == [0.0, 0.0]
+
+
+@given(st.fractions(min_value=0, max_value=1).filter(lambda p: p > 0), st.integers(0, 1000))
+def test_surprisal_is_right_where_floats_end(p: Fraction, digits: int) -> None:
+    with mpmath.workdps(60):
+        true = digits * mpmath.log(10) + mpmath.log(p.denominator) - mpmath.log(p.numerator)
+    assert surprisal(p / 10**digits) == pytest.approx(float(true), rel=1e-14)
+    assert surprisal(p) >= 0
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

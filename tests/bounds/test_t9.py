@@ -47,6 +47,21 @@ def test_the_range_of_a_pool_holds_for_interactions_that_were_not_drawn() -> Non
     assert certificate.trivial == pytest.approx(math.log(10**6) / 10)
 
 
+def test_a_predictor_that_knows_which_rows_were_drawn_would_be_certified_for_the_others() -> None:
+    """All rows have the same cell, which the predictor gives only to drawn ones; it has seen none of the pool."""
+    rng, drawn, rows = np.random.default_rng(3), 200, 400
+    for _ in range(50):
+        inside = np.isin(np.arange(rows), rng.choice(rows, size=drawn, replace=False))
+        everywhere = HeldOut(np.log(np.where(inside, 0.9, 0.002)), np.full(rows, 50))
+        part = HeldOut(
+            everywhere.log_probabilities[inside], np.full(drawn, 50), pool=np.full(rows, 50), untouched=False
+        )
+        evidence = Evidence(50, Protocol("finite pool"), pool_sample=part)
+        assert "T9-pool refuses (A1)" in str(HeldOutPool().refusal(evidence))
+        unrefused = HeldOutPool().evaluate(evidence, Fraction(DELTA), Budget(DELTA)).value
+        assert unrefused < everywhere.losses.losses.mean() / 2
+
+
 @pytest.mark.parametrize(
     ("size", "probabilities", "best"),
     [

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conv4rec_bounds import Budget, Certificate, Evidence, Status
+from conv4rec_bounds import Budget, Certificate, Events, Evidence, RefusedError, Status
 from conv4rec_bounds.inversions import KL_LOWER, KL_UPPER
 from conv4rec_bounds.theorems.t9_lower import LOWER, TotalVariationLower
-from theorem_rows.common import DELTA
+from theorem_rows.common import DELTA, held_out
 from theorem_rows.t9_lower import FULL, events
 
 unit = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
@@ -96,20 +96,57 @@ def test_the_farthest_event_is_reported_by_name() -> None:
     assert "above the trivial value" in certificate.reason
 
 
-@pytest.mark.parametrize(("share", "probability"), [(0.5, 0.5), (0.0, 0.0), (1.0, 1.0), (0.5, 0.501)])
-def test_a_model_that_is_right_gets_no_news(share: float, probability: float) -> None:
-    certificate = evaluate(replace(FULL, events=events(100, [share], [probability])))
+@pytest.mark.parametrize(("count", "probability"), [(50, 0.5), (0, 0.0), (100, 1.0), (50, 0.501)])
+def test_a_model_that_is_right_gets_no_news(count: int, probability: float) -> None:
+    certificate = evaluate(replace(FULL, events=events(100, [count], [probability])))
     assert certificate.value == 0
     assert certificate.status is Status.VACUOUS
     assert math.fsum(certificate.terms.values()) == certificate.terms_of[1]
 
 
-@pytest.mark.parametrize(("share", "probability"), [(1.0, 0.0), (0.0, 1.0)])
-def test_a_model_that_is_all_wrong_is_called_so(share: float, probability: float) -> None:
-    value = evaluate(replace(FULL, events=events(10**6, [share], [probability]))).value
+@pytest.mark.parametrize(("count", "probability"), [(10**6, 0.0), (0, 1.0)])
+def test_a_model_that_is_all_wrong_is_called_so(count: int, probability: float) -> None:
+    value = evaluate(replace(FULL, events=events(10**6, [count], [probability]))).value
     assert 1 - 1e-5 < value < 1
 
 
+@given(st.integers(1, 10**6), unit, unit)
+def test_the_value_is_never_above_that_of_the_exact_fraction(size: int, part: float, p: float) -> None:
+    count = int(part * size)
+    exact = LOWER.lower(N=size, K=1, delta=Fraction(DELTA), s=Fraction(count, size), p=p)
+    assert evaluate(replace(FULL, events=events(size, [count], [p]))).value == max(exact, 0.0)
+
+
+def test_a_share_that_was_rounded_upward_would_give_too_much() -> None:
+    sizes = {"N": 1000, "K": 1, "delta": Fraction(DELTA), "p": 0.05}
+    exact, rounded = (LOWER.lower(**sizes, s=s) for s in (Fraction(1, 10), 0.1))
+    assert evaluate(replace(FULL, events=events(1000, [100], [0.05]))).value == exact < rounded
+
+
+@pytest.mark.parametrize(
+    ("counts", "probabilities", "names", "why"),
+    [
+        ([0.5], [0.4], ("a",), "not its share"),
+        ([], [0.4], ("a",), "expected a list of integers"),
+        ([[1]], [0.4], ("a",), "expected a list of integers"),
+        ([11], [0.4], ("a",), "leave 0 to 10"),
+        ([-1], [0.4], ("a",), "leave 0 to 10"),
+        ([1], [1.1], ("a",), "leave \\[0, 1\\]"),
+        ([1, 2], [0.4], ("a",), "1 names, 2 counts and 1 probabilities"),
+    ],
+)
+def test_what_is_no_list_of_events_is_refused(
+    counts: list[float], probabilities: list[float], names: tuple[str, ...], why: str
+) -> None:
+    with pytest.raises(RefusedError, match=why):
+        Events(10, counts, probabilities, names)
+
+
+def test_events_of_another_part_than_the_held_out_one_are_refused() -> None:
+    with pytest.raises(RefusedError, match="among 10000 interactions, but the held-out part has 9999"):
+        replace(FULL, held_out=held_out(9_999))
+
+
 def test_events_pay_for_their_number() -> None:
-    one, many = (evaluate(replace(FULL, events=events(10_000, [0.3] * k, [0.2] * k))) for k in (1, 1000))
+    one, many = (evaluate(replace(FULL, events=events(10_000, [3000] * k, [0.2] * k))) for k in (1, 1000))
     assert many.value < one.value

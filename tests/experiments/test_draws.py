@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 from scipy.stats import norm
 
-from conv4rec import Conv4Rec, Interactions, split_by_interaction
-from conv4rec_experiments.draws import SCALES, blind_start, draw_around, profile_popularity
+from conv4rec import Conv4Rec, Interactions, split_by_coin, split_by_interaction
+from conv4rec.start import start_stream
+from conv4rec_experiments import gathering
+from conv4rec_experiments.draws import SCALES, Draws, blind_start, draw_around, profile_popularity
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,46 @@ def test_the_prior_has_not_seen_the_scored_part(model):
     for name, value in blind_start(with_levels(1)).items():
         np.testing.assert_array_equal(value, blind_start(model)[name])
     assert not np.array_equal(profile_popularity(with_levels(0)), profile_popularity(model))
+
+
+def test_the_prior_s_random_values_are_not_those_that_cut_the_data(model):
+    """The split of the same seed is read off its stream; the prior's centre must tell nothing of it."""
+    data, seed = model.interactions, model.options.seed
+    start = blind_start(model)
+    stream = np.random.default_rng(seed)
+    stream.standard_normal(start["lift"].shape)
+    stream.standard_normal(start["project"].shape)
+    shared = stream.standard_normal(start["encode"].shape) / 10
+    assert not np.isclose(start["encode"], shared).any()
+    for cut in (split_by_interaction, split_by_coin):
+        parts = cut(data, seed=seed).part
+        order = start_stream(seed).permutation(len(data))
+        ranked = np.sort(parts)[np.argsort(order)]
+        expected = np.square(np.bincount(parts) / len(data)).sum()
+        assert abs(np.mean(ranked == parts) - expected) < 5 * np.sqrt(expected / len(data))
+
+
+def test_the_training_starts_where_the_prior_has_its_centre_but_for_the_popularity(model):
+    still = Conv4Rec(channels=2, code=2, epochs=0, device="cpu", precision="float64")
+    started = still.fit(model.interactions, model.split, progress=False)
+    weights, start = started.weights(), blind_start(started)
+    assert {name for name in start if not np.array_equal(weights[name], start[name])} == {"cell_bias"}
+
+
+def test_draws_that_miss_everything_keep_the_range_of_their_losses(model, monkeypatch):
+    """Cells that the scored part never shows take all mass: every loss lies at the top of its range."""
+    weights = model.weights()
+    seen = np.zeros(weights["cell_bias"].shape, dtype=bool)
+    seen[model.split.scored.item, model.split.scored.level] = True
+    blank = {name: 0 * value for name, value in weights.items()}
+    where = 0 if not seen.all() else None
+    assert where == 0
+    missing = model.with_weights(blank | {"cell_bias": np.where(seen, -1e4, 0.0)})
+    draws = Draws([missing], np.zeros(1), 1.0)
+    monkeypatch.setattr(gathering, "draw_around", lambda model, seed: draws)
+    own = {name: model.log_probabilities(getattr(model.split, name)) for name in ("scored", "validation", "held_out")}
+    posterior = gathering.gather(model, own, gathering.Declared(), 0.05).evidence.posterior
+    assert posterior.risks.max() == posterior.high
 
 
 def test_the_same_seed_draws_the_same_models(model):

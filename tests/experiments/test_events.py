@@ -39,10 +39,11 @@ def test_probabilities_are_means_of_the_masked_law_over_the_held_out_users(case)
     for index in range(groups):
         inside = law[part.user][:, group == index].sum(axis=(1, 2)).mean()
         assert events.probabilities[index] == pytest.approx(inside)
-        assert events.shares[index] == pytest.approx((group[part.item] == index).mean())
+        assert events.counts[index] == (group[part.item] == index).sum()
         first = groups + 3 + 3 * index
         level = law[part.user][:, group == index, 1].sum(axis=1).mean()
         assert events.probabilities[first + 1] == pytest.approx(level)
-    assert events.shares[groups : groups + 3].sum() == pytest.approx(1)
+    assert events.counts[groups : groups + 3].sum() == len(part)
+    assert events.shares[groups:].sum() == pytest.approx(2)
     assert events.names[groups + 3 + 1] == "item group 1 at level 2.0"
     assert events.size == len(part)

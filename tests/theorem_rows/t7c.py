@@ -62,7 +62,7 @@ def replicates() -> Iterator[tuple[float, float]]:
 
 
 def self_reconstruction() -> Iterator[tuple[float, float]]:
-    """Copy the profile, which is the scored part itself: almost no loss, and nine tenths off a law of ten equal cells."""
+    """Copy the profile, the scored part itself: almost no loss, and nine tenths off a law of ten equal cells."""
     cells, copied = 10, 1e-6
     protocol = Protocol("independent", profile="self-reconstruction")
     part = Ensemble(10**4, [copied], [0.0], TruthLoss(math.log(cells), "known"))

@@ -10,19 +10,19 @@ from scipy.optimize import brentq
 
 from conv4rec_bounds import Certificate, Events, Evidence, Protocol
 from conv4rec_bounds.theorems.t9_lower import TotalVariationLower
-from theorem_rows.common import REPLICATES, certified_value, confidences, scored_evidence, unrefused_value
+from theorem_rows.common import REPLICATES, certified_value, confidences, held_out, scored_evidence, unrefused_value
 from theorem_rows.row import Row
 
 INDEPENDENT = Protocol("independent")
 
 
-def events(size: int, shares: object, probabilities: object, **options: object) -> Events:
-    names = tuple(f"event {k}" for k in range(len(shares)))  # pyright: ignore
-    return Events(size, shares, probabilities, names, **options)  # pyright: ignore
+def events(size: int, counts: object, probabilities: object, **options: object) -> Events:
+    names = tuple(f"event {k}" for k in range(len(counts)))  # pyright: ignore
+    return Events(size, counts, probabilities, names, **options)  # pyright: ignore
 
 
 def evidence(size: int = 10_000, **options: object) -> Evidence:
-    return replace(scored_evidence(size), events=events(size, [0.5, 0.31], [0.52, 0.2], **options))
+    return replace(scored_evidence(size), events=events(size, [size // 2, size * 31 // 100], [0.52, 0.2], **options))
 
 
 FULL = evidence()
@@ -49,8 +49,8 @@ def replicates() -> Iterator[tuple[float, float]]:
     distance = float(mix @ np.abs(truth - model).sum(axis=1)) / 2
     for _ in range(REPLICATES):
         counts = rng.multinomial(each, truth)
-        shares = np.einsum("kiy,iy->k", chosen, counts) / each.sum()
-        found = Evidence(cells, INDEPENDENT, events=events(int(each.sum()), shares, probabilities))
+        happened = (chosen.astype(np.int64) * counts).sum(axis=(1, 2))
+        found = Evidence(cells, INDEPENDENT, events=events(int(each.sum()), happened, probabilities))
         yield certified_value(TotalVariationLower(), found), distance
 
 
@@ -59,7 +59,7 @@ def events_from_the_held_out_part() -> Iterator[tuple[float, float]]:
     rng, cells, size = np.random.default_rng(14), 1000, 100
     for _ in range(100):
         seen = np.unique(rng.integers(cells, size=size)).size
-        found = Evidence(cells, INDEPENDENT, events=events(size, [1.0], [seen / cells], blind=False))
+        found = Evidence(cells, INDEPENDENT, events=events(size, [size], [seen / cells], blind=False))
         yield unrefused_value(TotalVariationLower(), found), 0.0
 
 
@@ -67,8 +67,8 @@ def bursts() -> Iterator[tuple[float, float]]:
     """Repeat one fair draw a hundred times: the share is 0 or 1, the model that says one half is right."""
     rng = np.random.default_rng(15)
     for _ in range(100):
-        share = float(rng.integers(2))
-        found = Evidence(2, Protocol("neither"), events=events(100, [share], [0.5]))
+        count = 100 * int(rng.integers(2))
+        found = Evidence(2, Protocol("neither"), events=events(100, [count], [0.5]))
         yield unrefused_value(TotalVariationLower(), found), 0.0
 
 
@@ -84,6 +84,8 @@ ROW = Row(
     broken=(
         (replace(FULL, events=None), "no events were given"),
         (evidence(blind=False), "with a look at the held-out part"),
+        (evidence(untouched=False), "has seen"),
+        (replace(FULL, held_out=held_out(10_000, untouched=False)), "has seen"),
         (replace(FULL, protocol=Protocol("finite pool")), "degenerate cell by cell"),
         (replace(FULL, protocol=Protocol("neither")), "not independent draws"),
     ),

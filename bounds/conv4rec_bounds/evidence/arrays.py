@@ -1,6 +1,7 @@
 """What every part of the evidence checks at the door."""
 
 import math
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,7 +35,9 @@ def frozen_copy(name: str, values: ArrayLike) -> NDArray[np.float64]:
 
 
 def refuse_bad_size(part: str, size: int) -> None:
-    """Refuse a part that holds no interaction."""
+    """Refuse a part that holds no whole number of interactions, or none."""
+    if not isinstance(size, Integral) or isinstance(size, bool):
+        raise RefusedError(f"{part} holds {size!r} interactions; expected a whole number; count them")
     if size < 1:
         raise RefusedError(f"{part} holds {size} interactions; expected at least 1")
 

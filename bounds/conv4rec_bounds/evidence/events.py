@@ -32,44 +32,72 @@ def refuse_unknown_mix(of: str, users: str) -> None:
 class Events:
     r"""Events :math:`A_1..A_K` of user and cell, chosen without the held-out part, and how often they happened there.
 
+    Probabilities are taken as the exact numbers given, but for a rounding above 1; shares are exact fractions.
+
     Attributes
     ----------
     size
         The number N of held-out interactions.
-    shares
-        :math:`\frac1N\sum_t 1\{y_t\in A_k\}`, shape (event,).
+    counts
+        :math:`\sum_t 1\{y_t\in A_k\}`, integers from 0 to N, shape (event,).
     probabilities
         :math:`\frac1N\sum_t P(A_k\mid i_t)` under the model, shape (event,).
     names
         What the events are, for people.
     blind
         False if the events were chosen with a look at the held-out part.
+    untouched
+        False if training, early stopping or tuning of the model has seen the held-out part.
+
+    Raises
+    ------
+    RefusedError
+        If counts are no integers from 0 to N, probabilities leave [0, 1], or the lists differ in length.
 
     Examples
     --------
-    >>> Events(1000, [0.5], [0.4], ("popular items",)).names
-    ('popular items',)
+    >>> Events(1000, [500], [0.4], ("popular items",)).shares
+    array([0.5])
     """
 
     size: int
-    shares: NDArray[np.float64]
+    counts: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     names: tuple[str, ...]
     blind: bool = True
+    untouched: bool = True
 
     def __post_init__(self) -> None:
-        """Keep copies that nobody can change; refuse what are no shares."""
+        """Keep copies that nobody can change; refuse what are no counts or no probabilities."""
         refuse_bad_size("the held-out part", self.size)
-        for name in ("shares", "probabilities"):
-            values = frozen_copy(name, getattr(self, name))
-            if (values < 0).any() or (values > 1 + 1e-9).any():
-                raise RefusedError(f"the {name} of the events leave [0, 1]; expected shares of all interactions")
-            object.__setattr__(self, name, values)
-        if not len(self.names) == self.shares.size == self.probabilities.size:
+        counts = np.array(self.counts)
+        if counts.ndim != 1 or counts.size == 0 or counts.dtype.kind not in "iu":
             raise RefusedError(
-                f"{len(self.names)} names, {self.shares.size} shares and {self.probabilities.size} probabilities of "
-                "events were given; expected as many of each"
+                f"the counts of the events have shape {counts.shape} and type {counts.dtype}; expected a list of "
+                "integers; pass how often each event happened, not its share"
             )
+        if (counts < 0).any() or (counts > self.size).any():
+            raise RefusedError(
+                f"the counts of the events leave 0 to {self.size}, the number of interactions; count each "
+                "interaction at most once for an event"
+            )
+        probabilities = frozen_copy("probabilities", self.probabilities)
+        if (probabilities < 0).any() or (probabilities > 1 + 1e-9).any():
+            raise RefusedError("the probabilities of the events leave [0, 1]; expected means of the model's own")
+        if not len(self.names) == counts.size == probabilities.size:
+            raise RefusedError(
+                f"{len(self.names)} names, {counts.size} counts and {probabilities.size} probabilities of events were "
+                "given; expected as many of each"
+            )
+        counts = counts.astype(np.int64)
+        counts.flags.writeable = False
+        object.__setattr__(self, "counts", counts)
+        object.__setattr__(self, "probabilities", probabilities)
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """The shares of the events among the interactions, rounded to the nearest floats, shape (event,)."""
+        return np.divide(self.counts, self.size)
 
 
 @dataclass(frozen=True)

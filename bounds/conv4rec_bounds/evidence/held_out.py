@@ -22,7 +22,8 @@ class HeldOut:
     smoothing
         The weight of the uniform law in the certified predictor, chosen without these interactions.
     untouched
-        False if training, early stopping or tuning has seen them: every held-out theorem then refuses.
+        False if training, early stopping or tuning has seen them or, for a pool, knows which of it was drawn: every
+        held-out theorem then refuses.
     pool
         For the finite-pool reading: the number of unmasked cells of every interaction of the pool of which these are
         a uniformly random subset.

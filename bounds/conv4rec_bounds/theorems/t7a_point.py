@@ -36,8 +36,8 @@ def _touched(evidence: Evidence) -> str | None:
         return "no untouched part was given; pass the predictor's mean loss on interactions that it has not seen"
     if not evidence.untouched.untouched:
         return (
-            "training, early stopping or tuning has seen the part that the predictor is scored on, or its profiles hold "
-            "it; expected interactions that played no role before; split again and keep a part aside, or use T7b"
+            "training, early stopping or tuning has seen the part that the predictor is scored on, or its profiles "
+            "hold it; expected interactions that played no role before; split again and keep a part aside, or use T7b"
         )
     return None
 

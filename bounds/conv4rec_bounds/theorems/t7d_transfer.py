@@ -84,8 +84,7 @@ class TransferredTotalVariation(ExcessLoss):
         value, quantities = ceil_float(balls["value"]), upper_quantities(balls)
         best = best_power(quantities)
         mixture = min(quantities[str(symbol)] for symbol in distances)
-        # Two zeros are the one case in which no part can take up a rounding, and none has to.
-        parts = add_up(value, [distance, mixture]) if value > 0 else [distance, mixture]
+        parts = add_up(value, [distance, mixture])
         terms = dict(zip(("distance to the mixture", "mixture to the truth"), parts, strict=True))
         return self.certificate(
             value=value,

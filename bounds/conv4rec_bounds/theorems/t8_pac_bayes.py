@@ -18,10 +18,11 @@ from flint import arb, ctx
 
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
+from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence import Evidence
 from conv4rec_bounds.formula import Formula, upper_quantities
 from conv4rec_bounds.inversions import KlUpper
-from conv4rec_bounds.rounding import PRECISION_BITS, Number, add_up, ceil_float, exact, split_exactly
+from conv4rec_bounds.rounding import PRECISION_BITS, Number, add_up, ceil_float, exact, split_exactly, surprisal
 from conv4rec_bounds.theorems.base import FIXED_PROFILE, Assumption, Theorem, given
 
 __all__ = ["PacBayes"]
@@ -38,7 +39,7 @@ PAC_BAYES = Formula(
         loss_range: high - low,
         moment: sympy.sqrt(sympy.pi * N / 2) * (1 + 1 / (12 * N)) + sympy.Rational(2, 3),
         raw_level: (log_ratio + sympy.log(moment / delta_symbol)) / N,
-        # The divergence is never negative, so a level below zero can be raised to zero.
+        # The divergence is never negative: wherever the bound's event holds, the level is not below zero.
         level: sympy.Max(0, raw_level),
         share: (empirical_risk - low) / loss_range,
     },
@@ -100,8 +101,10 @@ class PacBayes(Theorem):
         ),
         Assumption(
             "A3",
-            "The prior, the smoothing and the catalogue were made without the scored interactions (nor any other of "
-            "their finite pool); every draw that was made from the posterior is among the draws that were handed over.",
+            "The prior on predictors, with the sizes, activations and seed from which it is built, the smoothing and "
+            "the catalogue were made without the scored interactions; if these are a subset of a pool, they may depend "
+            "on the pool as a whole, but on nothing that tells which of it is scored, as its other parts do. Given the "
+            "interactions and all that chose the posterior, each draw has the posterior's law, and none was dropped.",
             _no_blind_prior,
         ),
     )
@@ -121,20 +124,33 @@ class PacBayes(Theorem):
         return PAC_BAYES
 
     def evaluate(self, evidence: Evidence, delta: Fraction, budget: Budget) -> Certificate:
-        """Return the certified mean risk of the draws."""
+        """Return the certified mean risk of the draws.
+
+        Raises
+        ------
+        RefusedError
+            If the draws are so much likelier under the prior that the divergence would have to be negative.
+        """
         drawn = given(evidence.posterior)
         paid = budget.spend(f"{self.number}: the scored interactions and the draws", delta)
         measured = min(upper_mean(drawn.risks.tolist()), drawn.high)
         ratio = upper_mean(drawn.log_ratios.tolist())
         balls = PAC_BAYES.enclose(N=drawn.size, delta=paid, Lhat=measured, l_min=drawn.low, l_max=drawn.high, D=ratio)
-        value = ceil_float(balls["value"])
+        if balls[str(raw_level)] < 0:
+            raise RefusedError(
+                f"the draws' mean log-ratio {ratio:g} is so far below 0 that no losses agree with it: either the "
+                f"exceptional event of probability {float(paid):g} has happened or the log-ratios are wrong; expected "
+                "logarithms of posterior over prior at the draws; check their sign"
+            )
+        # The exact value lies in the range of the losses; rounding up may leave it.
+        value = min(ceil_float(balls["value"]), drawn.high)
         parts = add_up(value, [measured, value - measured])
         terms = dict(zip(("mean loss of the draws", "deviation"), parts, strict=True))
         quantities = upper_quantities(balls) | {str(log_ratio): ratio, "K": float(drawn.risks.size)}
         # A draw may be likelier under the prior than under the posterior; such a gain is no complexity.
-        nats = [max(0.0, ratio), math.log(quantities[str(moment)]), -math.log(paid)]
+        nats = [max(0.0, ratio), math.log(quantities[str(moment)]), surprisal(paid)]
         names = ("posterior against prior", "moment of the divergence", "confidence")
-        split = split_exactly(terms["deviation"], nats) if terms["deviation"] else [0.0] * len(nats)
+        split = split_exactly(terms["deviation"], nats)
         return self.certificate(
             value=value,
             trivial=drawn.uniform_risk,

@@ -71,7 +71,9 @@ class HeldOutPool(Theorem):
     assumptions = (
         Assumption(
             "A1",
-            "The sample is a uniformly random proper subset of a pool that training and tuning have not seen.",
+            "Given the pool, its masks and everything that made the predictor and its smoothing, the sample is a "
+            "uniformly random proper subset of fixed size: training and tuning saw nothing of the pool, and the draw "
+            "used coins of its own.",
             _not_a_pool_sample,
         ),
     )

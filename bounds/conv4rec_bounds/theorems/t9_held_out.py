@@ -111,7 +111,7 @@ class HeldOutRisk(Theorem):
 
     number = "T9"
     title = "Held-out risk"
-    target = "risk of the smoothed predictor (nats)"
+    target = "risk of the smoothed predictor over the held-out user mix (nats)"
     claim = "a generalization bound for the model as trained"
     rate = r"\sqrt{1/N}"
     page = "theory/t9"

@@ -20,7 +20,7 @@ from conv4rec_bounds.certificate import Certificate
 from conv4rec_bounds.evidence import Evidence
 from conv4rec_bounds.formula import Formula, upper_quantities
 from conv4rec_bounds.inversions import KlLower, KlUpper
-from conv4rec_bounds.rounding import Number, add_up, floor_float, split_exactly
+from conv4rec_bounds.rounding import Number, add_up, floor_float, split_exactly, surprisal
 from conv4rec_bounds.theorems.base import Assumption, Theorem, given
 
 __all__ = ["TotalVariationLower"]
@@ -45,6 +45,11 @@ def _no_blind_events(evidence: Evidence) -> str | None:
             "the events were chosen with a look at the held-out part, so the farthest of very many would always look "
             "far; expected events from the training part, or from the catalogue alone"
         )
+    if not evidence.events.untouched or (evidence.held_out is not None and not evidence.held_out.untouched):
+        return (
+            "training or tuning has seen the held-out part in which the events were counted; expected interactions "
+            "that played no role before; split again and keep a part aside"
+        )
     return None
 
 
@@ -57,8 +62,8 @@ def _not_independent(evidence: Evidence) -> str | None:
     return None
 
 
-def _rank(pair: tuple[float, float], sizes: Mapping[str, Number]) -> tuple[float, float]:
-    s, p = pair
+def _rank(pair: tuple[Fraction, float], sizes: Mapping[str, Number]) -> tuple[float, float]:
+    s, p = float(pair[0]), pair[1]
     return LOWER.number(**sizes, s=s, p=p), abs(s - p)
 
 
@@ -67,7 +72,7 @@ class TotalVariationLower(Theorem):
 
     number = "T9-lower"
     title = "Total variation from below"
-    target = "total variation of the model (mean over the held-out users)"
+    target = "total variation of the model (mean over the held-out user mix)"
     claim = "the loss recovers the sampling distribution up to a small error in total variation (put to the test)"
     rate = r"\sqrt{\log K/N}"
     page = "theory/t9_lower"
@@ -75,7 +80,8 @@ class TotalVariationLower(Theorem):
     assumptions = (
         Assumption(
             "A1",
-            "The model and the events were made without the held-out interactions.",
+            "The model and the events were made without the held-out interactions, and the catalogue (items and "
+            "levels) was fixed without them.",
             _no_blind_events,
         ),
         Assumption(
@@ -98,25 +104,24 @@ class TotalVariationLower(Theorem):
         events = given(evidence.events)
         paid = budget.spend(f"{self.number}: all events, from both sides", delta)
         count = len(events.names)
-        # Shares and probabilities are taken as the numbers given, but for a rounding above 1.
-        pairs = list(zip(events.shares.clip(max=1).tolist(), events.probabilities.clip(max=1).tolist(), strict=True))
+        # A share is the fraction of whole numbers that it is: a float of it may lie beyond, and the value with it.
+        shares = [Fraction(happened, events.size) for happened in events.counts.tolist()]
+        pairs = list(zip(shares, events.probabilities.clip(max=1).tolist(), strict=True))
         # Every event holds, so any may be reported: the fast value chooses, the safe one is certified.
         sizes: dict[str, Number] = {"N": events.size, "K": count, "delta": paid}
         best = max(range(count), key=lambda k: _rank(pairs[k], sizes))
         s, p = pairs[best]
         balls = LOWER.enclose(**sizes, s=s, p=p)
         value = max(0.0, floor_float(balls["value"]))
-        gap = abs(s - p)
-        parts = add_up(gap, [value, gap - value]) if gap else [0.0, 0.0]
-        terms = dict(zip(("certified distance", "deviation"), parts, strict=True))
-        nats = [math.log(2 * count), -math.log(paid)]
-        split = split_exactly(terms["deviation"], nats) if terms["deviation"] else [0.0, 0.0]
+        gap = float(abs(s - Fraction(p)))
+        terms = dict(zip(("certified distance", "deviation"), add_up(gap, [value, gap - value]), strict=True))
+        split = split_exactly(terms["deviation"], [math.log(2 * count), surprisal(paid)])
         return self.certificate(
             value=value,
             trivial=0.0,
             terms=terms,
             terms_of=(f"gap of the event {events.names[best]!r}", gap),
             attribution=dict(zip(("all events, both sides", "confidence"), split, strict=True)),
-            quantities=upper_quantities(balls) | {"s": s, "p": p, "K": float(count)},
+            quantities=upper_quantities(balls) | {"s": float(s), "p": p, "K": float(count)},
             spent=paid,
         )
