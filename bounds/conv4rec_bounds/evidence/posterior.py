@@ -29,7 +29,8 @@ class Posterior:
     uniform_risk
         The uniform law's mean loss on them: the trivial value.
     blind_prior
-        False if the prior :math:`\pi` has seen them.
+        False if the prior :math:`\pi` has seen them or, where they are a subset of a pool, what tells which of it they
+        are: another part of it, or the random numbers that cut it.
 
     Examples
     --------
