@@ -11,9 +11,9 @@ from typing import Any
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence import References, Scored
 from conv4rec_bounds.formula import Formula
-from conv4rec_bounds.geometry import RADIUS, Network
-from conv4rec_bounds.literature.bartlett import COPIES, bartlett_formula
-from conv4rec_bounds.literature.chain import DISTANCE, FROBENIUS, SIZE, SPECTRAL, Norms, loss_range
+from conv4rec_bounds.geometry import RADIUS, Network, code_cap
+from conv4rec_bounds.literature.bartlett import bartlett_formula
+from conv4rec_bounds.literature.chain import COPIES, DISTANCE, FROBENIUS, SIZE, SPECTRAL, Norms, live_layers, loss_range
 from conv4rec_bounds.literature.graf import graf_norms_formula, graf_parameters_formula
 from conv4rec_bounds.literature.ledent import ledent_formula
 from conv4rec_bounds.literature.zhang_dudley import zhang_dudley_formula
@@ -47,6 +47,7 @@ def literature_bounds(
 
     Values are upper ends in nats. They hold with probability :math:`1-\delta` for norms that were fixed beforehand, for
     scored interactions that are independent given their users, and for fixed profiles; nothing is paid for norms.
+    Layers of norm 0, and those that only reach the logits through one, are left out.
 
     Parameters
     ----------
@@ -69,11 +70,11 @@ def literature_bounds(
     ...             project=np.ones((1, 2)), cell_bias=np.eye(3)[:, :2])
     >>> for row in literature_bounds(Network(ones, "identity", "tanh"), Scored(10**6, 1.5, users=100), 0.05):
     ...     print(row["source"], round(row["deviation"], 1))
-    Bartlett, Foster and Telgarsky 2017, Theorem 3.3 123.0
-    Graf et al. 2022, Theorem 3.5, norms 153.3
+    Bartlett, Foster and Telgarsky 2017, Theorem 3.3 81.7
+    Graf et al. 2022, Theorem 3.5, norms 99.5
     Graf et al. 2022, Theorem 3.5, parameters 1.7
-    Ledent et al. 2021, Theorem 11 7545.5
-    Zhang 2002, Theorem 4, with Dudley 688.0
+    Ledent et al. 2021, Theorem 11 8999.0
+    Zhang 2002, Theorem 4, with Dudley 467.5
     """
     if not 0 < delta < 1:
         raise RefusedError(f"delta is {delta}; expected a failure probability strictly between 0 and 1, such as 0.05")
@@ -82,10 +83,11 @@ def literature_bounds(
     length = loss_range(network, measured, cells)
     if not length > 0:
         raise RefusedError("the loss has no range: every network of these norms has the same losses; nothing to bound")
-    known = _inputs(network, measured, scored, cells) | {"M": length, "delta": delta, "Lhat": scored.risk}
+    present = live_layers(measured)
+    known = _inputs(network, measured, scored, cells, present) | {"M": length, "delta": delta, "Lhat": scored.risk}
     rows = []
     for published in LITERATURE:
-        formula = published.formula(network.layers)
+        formula = published.formula(present)
         balls = formula.enclose(**{symbol: known[symbol] for symbol in formula.inputs})
         value = ceil_float(balls["value"])
         rows.append(
@@ -101,13 +103,16 @@ def literature_bounds(
     return rows
 
 
-def _inputs(network: Network, measured: Norms, scored: Scored, cells: int) -> dict[str, Number]:
+def _inputs(
+    network: Network, measured: Norms, scored: Scored, cells: int, present: tuple[str, ...]
+) -> dict[str, Number]:
     """Return the values of all symbols that some formula uses."""
     items, levels = network.weights["cell_bias"].shape
     channels, code = network.weights["project"].shape[0], network.weights["decode"].shape[2]
     values: dict[str, Number] = {"N": scored.size, "n": items, "R": levels, "C": channels, "k": code}
-    values |= {"m": scored.size if scored.users is None else scored.users, "q": cells}
-    for name in network.layers:
+    values |= {"u": scored.size if scored.users is None else scored.users, "q": cells}
+    values[str(code_cap)] = network.code_cap
+    for name in present:
         values[str(SPECTRAL[name])] = measured.spectral[name]
         values[str(DISTANCE[name])] = measured.two_one[name]
         values[str(FROBENIUS[name])] = measured.frobenius[name]
@@ -116,4 +121,4 @@ def _inputs(network: Network, measured: Norms, scored: Scored, cells: int) -> di
     for name, copies in COPIES.items():
         values[str(copies)] = channels // network.weights[name].shape[0]
     sizes = {"W": max(items * levels, items * channels, channels * code)}
-    return values | sizes | {"p_max": max(network.parameters(name) for name in network.layers)}
+    return values | sizes | {"p_max": max(network.parameters(name) for name in present)}

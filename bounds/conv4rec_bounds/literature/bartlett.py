@@ -13,8 +13,8 @@ from functools import cache
 import sympy
 
 from conv4rec_bounds.formula import Formula
-from conv4rec_bounds.geometry import LAYERS
 from conv4rec_bounds.literature.chain import (
+    COPIES,
     M,
     N,
     TwoThirds,
@@ -24,10 +24,7 @@ from conv4rec_bounds.literature.chain import (
     root_of_cube,
 )
 
-__all__ = ["COPIES", "bartlett_formula", "covering_formula"]
-
-COPIES = {name: sympy.Symbol(f"c_{LAYERS[name].letter}", positive=True) for name in ("encode", "decode")}
-"""How many channels use one map: all of them if it is shared."""
+__all__ = ["bartlett_formula", "covering_formula"]
 
 width = sympy.Symbol("W", positive=True)
 eps = sympy.Symbol("epsilon", positive=True)
@@ -49,7 +46,7 @@ def covering_formula(present: tuple[str, ...]) -> Formula:
     >>> layers = ("lift", "encode", "decode", "project", "cell_bias")
     >>> ones = {f"{kind}_{letter}": 1.0 for kind in "b sigma".split() for letter in "KEDGB"}
     >>> formula = covering_formula(layers)
-    >>> sizes = dict(N=100, n=8, W=24, epsilon=10.0, c_E=1, c_D=1)
+    >>> sizes = dict(N=100, n=8, W=24, epsilon=10.0, c_E=1, c_D=1, h_max=5.0)
     >>> round(formula.number(**{name: (ones | sizes)[name] for name in formula.inputs}), 4)
     9382.5582
     """

@@ -6,7 +6,7 @@ map of the code that is copied to every item.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,13 +22,16 @@ from conv4rec_bounds.geometry import LAYERS, RADIUS, Network, code_cap, oscillat
 from conv4rec_bounds.loss import LOSS_RANGE
 
 __all__ = [
+    "COPIES",
     "DISTANCE",
     "FROBENIUS",
     "SIZE",
     "SPECTRAL",
     "Norms",
     "TwoThirds",
+    "code_bound",
     "euclidean_products",
+    "live_layers",
     "loss_range",
     "norm",
     "risk_bound",
@@ -50,9 +53,11 @@ SPECTRAL = _symbols("sigma")
 DISTANCE = _symbols("b")
 """(2,1) norms of the distances to the references: over outputs, the sum of the Euclidean norms of incoming weights."""
 FROBENIUS = _symbols("f")
-"""Frobenius norms of the distances to the references."""
+"""Frobenius norms of the distances to the references, added up over the maps of a layer."""
 SIZE = _symbols("p")
 """Parameter counts."""
+COPIES = {name: sympy.Symbol(f"c_{LAYERS[name].letter}", positive=True) for name in ("encode", "decode")}
+"""How many channels use one map: all of them if it is shared."""
 
 
 class TwoThirds(CertifiedFunction):
@@ -81,17 +86,24 @@ def norm(symbols: Mapping[str, sympy.Symbol], name: str, present: tuple[str, ...
     return symbols[name] if name in present else sympy.Integer(0)
 
 
+def code_bound(symbols: Mapping[str, sympy.Symbol], present: tuple[str, ...]) -> sympy.Expr:
+    r"""Return the bound on the code's norm from norms of lift, encode and code bias, without the activation's cap."""
+    lift, encode, bias = (norm(symbols, name, present) for name in ("lift", "encode", "code_bias"))
+    return encode * lift + bias
+
+
 def euclidean_products(present: tuple[str, ...]) -> dict[str, sympy.Expr]:
     r"""Return, layer by layer, input norm times distance times the Lipschitz constant from there to the logits.
 
     All norms are Euclidean. The chain without biases gives :math:`\prod_j\sigma_j\cdot b_l/\sigma_l`. Copying the level
-    offset to all items costs :math:`\sqrt n`.
+    offset to all items costs :math:`\sqrt n`. Codes lie in the ball of the radius that norms and activation give.
 
     >>> euclidean_products(("lift", "encode", "decode", "project", "cell_bias"))["decode"]
-    b_D*sigma_E*sigma_G*sigma_K
+    b_D*sigma_G*Min(h_max, sigma_E*sigma_K)
     """
-    lift, encode, bias, decode, project, offset = (norm(SPECTRAL, name, present) for name in list(LAYERS)[:6])
-    code = encode * lift + bias
+    names = ("lift", "encode", "decode", "project", "offset")
+    lift, encode, decode, project, offset = (norm(SPECTRAL, name, present) for name in names)
+    code = sympy.Min(code_bound(SPECTRAL, present), code_cap)
     reach = project * decode + sympy.sqrt(n) * offset
     factors = {
         "lift": reach * encode,
@@ -108,7 +120,8 @@ def euclidean_products(present: tuple[str, ...]) -> dict[str, sympy.Expr]:
 def risk_bound(rademacher: sympy.Expr) -> sympy.Expr:
     r"""Return :math:`\hat L + M(2\mathfrak R + 3\sqrt{\log(2/\delta)/(2N)})`, the loss having a range of length M.
 
-    Symmetrisation and twice the inequality of bounded differences (Bartlett, Foster and Telgarsky 2017, Lemma 3.1).
+    Symmetrisation and twice the inequality of bounded differences, each with half of delta (after Bartlett, Foster and
+    Telgarsky 2017, Lemma 3.1).
     """
     return empirical_risk + M * (2 * rademacher + 3 * sympy.sqrt(sympy.log(2 / delta) / (2 * N)))
 
@@ -120,7 +133,8 @@ class Norms:
     Attributes
     ----------
     spectral, two_one, frobenius
-        Spectral norms, and the two kinds of distances to the references.
+        Spectral norms, and the two kinds of distances to the references. That of the cell bias is the least over
+        constant shifts, which change no loss: at the median for the (2,1) norm, at the mean for the Frobenius norm.
     radii
         The norms of `conv4rec_bounds.geometry.LAYERS`.
     """
@@ -142,9 +156,13 @@ class Norms:
             reference = given.get(name, np.zeros_like(weights))
             pairs = list(zip(_maps(name, weights), _maps(name, reference), strict=True))
             spectral[name] = max(norms.spectral(trained) for trained, _ in pairs)
-            parts = [norms.distance(norms.two_one, *pair) for pair in pairs]
-            two_one[name] = parts[0] if len(parts) == 1 else math.nextafter(math.fsum(parts), math.inf)
-            frobenius[name] = norms.distance(norms.frobenius, weights, reference)
+            if name == "cell_bias":
+                difference = np.subtract(*pairs[0], dtype=np.float64)
+                two_one[name] = _shifted(norms.two_one, *pairs[0], float(np.median(difference)))
+                frobenius[name] = _shifted(norms.frobenius, *pairs[0], float(np.mean(difference)))
+            else:
+                two_one[name] = _sum([norms.distance(norms.two_one, *pair) for pair in pairs])
+                frobenius[name] = _sum([norms.distance(norms.frobenius, *pair) for pair in pairs])
         radii = {name: LAYERS[name].upper_norm(network.weights[name]) for name in network.layers}
         return cls(spectral, two_one, frobenius, radii)
 
@@ -159,6 +177,37 @@ def _maps(name: str, weights: Array) -> list[Array]:
         case "code_bias" | "cell_bias":
             return [weights.reshape(1, -1)]
     return [weights.reshape(-1, weights.shape[-1])]
+
+
+def _sum(parts: list[float]) -> float:
+    return parts[0] if len(parts) == 1 else math.nextafter(math.fsum(parts), math.inf)
+
+
+def _shifted(norm_of: Callable[[Array], float], array: Array, reference: Array, shift: float) -> float:
+    """Return an upper end of the norm of array - reference - shift."""
+    shifted = reference.astype(np.float64) + shift
+    # The sum was rounded entry by entry, by at most half a unit of its last place.
+    rounding = math.nextafter(2 * norms.UNIT * norm_of(shifted), math.inf)
+    return math.nextafter(norms.distance(norm_of, array, shifted) + rounding, math.inf)
+
+
+def live_layers(measured: Norms) -> tuple[str, ...]:
+    """Return the layers that reach the logits of some network whose norms are at most the measured ones.
+
+    A layer of norm 0 is zero in all of them, and what only passes through it is lost. The cell bias always stays.
+
+    >>> radii = {"lift": 0.0, "encode": 1.0, "decode": 1.0, "project": 1.0, "offset": 1.0, "cell_bias": 1.0}
+    >>> live_layers(Norms({}, {}, {}, radii))
+    ('cell_bias',)
+    >>> live_layers(Norms({}, {}, {}, radii | {"code_bias": 1.0}))
+    ('code_bias', 'decode', 'project', 'offset', 'cell_bias')
+    """
+    alive = {name for name, radius in measured.radii.items() if radius > 0}
+    for pair in ({"lift", "encode"}, {"decode", "project"}):
+        alive -= set() if pair <= alive else pair
+    if not alive & {"lift", "code_bias"} or not alive & {"decode", "offset"}:
+        alive = set()
+    return tuple(name for name in LAYERS if name in alive | {"cell_bias"})
 
 
 def loss_range(network: Network, measured: Norms, cells: int) -> float:

@@ -6,7 +6,9 @@ constant :math:`2/\gamma` of their loss), every filter counted once:
 .. math::
     \mathfrak R \le \frac4N + \frac{12H_{N-1}}{\sqrt N}\sqrt{\log(2p_{\max})}
     \Bigl(\sum_l\lceil C_l^{2/3}\rceil\Bigr)^{3/2}, \qquad
-    \mathfrak R \le \frac{12}{\sqrt N}\sqrt{\sum_l2p_l\bigl(\log(1+\lceil L^2C_l^2\rceil)+2.7\bigr)} .
+    \mathfrak R \le \frac{12}{\sqrt N}\sqrt{\sum_l2p_l\bigl(\log(1+\lceil m^2C_l^2\rceil)+2.7\bigr)} ,
+
+for m layers.
 """
 
 from functools import cache
