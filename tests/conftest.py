@@ -8,6 +8,7 @@ import mpmath
 import pytest
 import sympy
 from hypothesis import HealthCheck, settings
+from scipy.optimize import brentq
 from scipy.special import betaincinv
 
 from conv4rec_bounds.formula import Formula
@@ -47,8 +48,10 @@ def _kl_lower(u: mpmath.mpf, c: mpmath.mpf) -> mpmath.mpf:
 TWINS |= {"KlUpper": _kl_upper, "KlLower": _kl_lower}
 
 
-def _root(function: Callable[[mpmath.mpf], mpmath.mpf], low: mpmath.mpf, high: mpmath.mpf) -> mpmath.mpf:
-    return mpmath.findroot(function, (low, high), solver="anderson", verify=False, maxsteps=400)
+def _polished(function: Callable[[mpmath.mpf], mpmath.mpf], guess: mpmath.mpf) -> mpmath.mpf:
+    """Return the root next to a guess by secants."""
+    start = guess, guess * (1 + mpmath.mpf(10) ** -7)
+    return mpmath.findroot(function, start, solver="secant", verify=False, maxsteps=80)
 
 
 def _affinity_range(exponent: mpmath.mpf, power: mpmath.mpf) -> mpmath.mpf:
@@ -56,28 +59,49 @@ def _affinity_range(exponent: mpmath.mpf, power: mpmath.mpf) -> mpmath.mpf:
     if exponent <= 0:
         return mpmath.mpf(0)
     lam = min(power, 1 - power)
+    s_guess, t_guess = map(mpmath.mpf, _affinity_guess(float(exponent), float(lam)))
 
     def slope(log_ratio: mpmath.mpf) -> mpmath.mpf:
         return mpmath.log((1 - lam) * mpmath.exp(lam * log_ratio) + lam * mpmath.exp((lam - 1) * log_ratio))
 
-    def pair(s: mpmath.mpf) -> tuple[mpmath.mpf, mpmath.mpf, mpmath.mpf]:
+    def at(s: mpmath.mpf) -> tuple[mpmath.mpf, mpmath.mpf]:
         target = slope(-s)
-        t = _root(lambda t: slope(t) - target, s / 1000, (target - mpmath.log(1 - lam)) / lam)
-        x, y = mpmath.exp(-s), mpmath.exp(t)
-        return x, y, (y - 1) / (y - x)
+        x, y = mpmath.exp(-s), mpmath.exp(_polished(lambda t: slope(t) - target, t_guess))
+        p = (y - 1) / (y - x)
+        return mpmath.log(p * x**lam + (1 - p) * y**lam) + exponent, p * (1 - x)
 
-    def excess(s: mpmath.mpf) -> mpmath.mpf:
-        x, y, p = pair(s)
-        return mpmath.log(p * x**lam + (1 - p) * y**lam) + exponent
+    return at(_polished(lambda s: at(s)[0], s_guess))[1]
 
-    high = mpmath.mpf(1)
+
+def _affinity_guess(exponent: float, lam: float) -> tuple[float, float]:
+    """Solve the same two equations in floating point; where floats cancel, take the first term of the expansion."""
+    if exponent < 1e-6:
+        return (math.sqrt(2 * exponent / (lam * (1 - lam))),) * 2
+
+    # Exponentials of positive numbers are drawn out of the logarithms, so that nothing overflows.
+    def fall(s: float) -> float:
+        return (1 - lam) * s + math.log(lam + (1 - lam) * math.exp(-s))
+
+    def other(s: float) -> float:
+        def rise(t: float) -> float:
+            return lam * t + math.log(1 - lam + lam * math.exp(-t)) - fall(s)
+
+        return brentq(rise, s / 1000, (fall(s) - math.log(1 - lam)) / lam, xtol=1e-12 * s)
+
+    def excess(s: float) -> float:
+        t = other(s)
+        x, z = math.exp(-s), math.exp(-t)
+        right = (1 - x) * math.exp((lam - 1) * t)
+        return math.log(((1 - z) * math.exp(-lam * s) + right) / (1 - x * z)) + exponent
+
+    high = 1.0
     while excess(high) > 0:
         high *= 2
     low = high / 2
     while excess(low) < 0:
         low /= 2
-    x, _, p = pair(_root(excess, low, high))
-    return p * (1 - x)
+    s = brentq(excess, low, high, xtol=1e-12 * low)
+    return s, other(s)
 
 
 def _minimax(size: mpmath.mpf, cells: mpmath.mpf, prior: mpmath.mpf) -> mpmath.mpf:
