@@ -86,7 +86,9 @@ def _affinity_guess(exponent: float, lam: float) -> tuple[float, float]:
         def rise(t: float) -> float:
             return lam * t + math.log(1 - lam + lam * math.exp(-t)) - fall(s)
 
-        return brentq(rise, s / 1000, (fall(s) - math.log(1 - lam)) / lam, xtol=1e-12 * s)
+        # A little beyond the end of the range, which rounding may put on either side of a root close to it.
+        end = (fall(s) - math.log(1 - lam)) / lam * (1 + 1e-9)
+        return brentq(rise, s / 1000, end, xtol=1e-12 * s)
 
     def excess(s: float) -> float:
         t = other(s)
