@@ -12,24 +12,18 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import numpy as np
 from hypothesis import HealthCheck, given, settings
 
-from conftest import sixty_digit_value
-from conv4rec_experiments.coverage import coverage, shrunk
+from attacks import covered, covered_when_shrunk, excess
+from oracle import sixty_digit_value
 from theorem_rows import ROWS
-from theorem_rows.common import DELTA
 
 EVALUATIONS = 10_000
 
 
 def rounding(number: str, evaluations: int = EVALUATIONS) -> dict[str, object]:
     """Count values on the wrong side of sixty digits, and measure how far the others are from them."""
-    row = ROWS[number]
-    upper = row.theorem.side == "upper"
-    formula = row.theorem.formula
-    excesses: list[float] = []
-    wrong = 0
+    found: list[float] = []
 
     @settings(
         max_examples=evaluations,
@@ -38,34 +32,27 @@ def rounding(number: str, evaluations: int = EVALUATIONS) -> dict[str, object]:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(row.inputs)
+    @given(ROWS[number].inputs)
     def compare(inputs: dict[str, float]) -> None:
-        nonlocal wrong
-        true = sixty_digit_value(formula, inputs)
-        safe = formula.upper(**inputs) if upper else formula.lower(**inputs)
-        wrong += safe < true if upper else safe > true
-        excesses.append(float(abs(safe - true) / max(abs(true), 1e-290)))
+        found.append(float(excess(ROWS[number], inputs, sixty_digit_value)))
 
     compare()
+    wrong = sum(value < 0 for value in found)
     return {
-        "theorem": row.theorem.number,
-        "evaluations": len(excesses),
+        "theorem": number,
+        "evaluations": len(found),
         "wrong side": wrong,
-        "largest relative excess": f"{max(excesses):.1e}",
-        "holds": wrong == 0 and max(excesses) <= 1e-6,
+        "largest relative excess": f"{max(found):.1e}",
+        "holds": wrong == 0 and max(found) <= 1e-6,
     }
 
 
-def covered(number: str) -> dict[str, object]:
+def coverage_row(number: str) -> dict[str, object]:
     """Count the misses of a bound and of the same bound shrunk."""
-    row = ROWS[number]
-    bounds, targets = np.array(list(row.replicates())).T
-    larger, smaller = (bounds, targets) if row.theorem.side == "upper" else (targets, bounds)
-    found = coverage(larger, smaller, DELTA)
-    mutated = coverage(shrunk(larger, 1.1 * max(found.tightness[1], 1.0)), smaller, DELTA)
+    found, mutated = covered(number), covered_when_shrunk(number)
     low, high = found.interval
     return {
-        "theorem": row.theorem.number,
+        "theorem": number,
         "replicates": found.replicates,
         "misses": found.misses,
         "exact 95 % interval": f"{low:.4f} to {high:.4f}",
@@ -93,7 +80,7 @@ def main(folder: Path, processes: int) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     covering = [number for number, row in ROWS.items() if row.replicates is not None]
     with ProcessPoolExecutor(processes) as pool:
-        held = write(folder / "coverage.csv", pool.map(covered, covering))
+        held = write(folder / "coverage.csv", pool.map(coverage_row, covering))
         rounded = write(folder / "rounding.csv", pool.map(rounding, ROWS))
     return rounded and held
 

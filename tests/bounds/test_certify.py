@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from conv4rec_bounds import Evidence, Network, Protocol, RefusedError, Scored, Status, certify
+from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk
 from theorem_rows.common import held_out, network, scored_evidence
 
 FULL = replace(scored_evidence(), held_out=held_out(10_000), pool_sample=held_out(10_000, pool=np.full(20_000, 18)))
@@ -71,8 +72,23 @@ def test_one_item_one_level_is_certain() -> None:
 def test_weights_out_of_all_proportion_are_refused_with_a_sentence(scale: float) -> None:
     weights = {name: np.full_like(array, scale) for name, array in network().weights.items()}
     huge = replace(FULL, network=Network(weights, "relu", "relu"))
-    with pytest.raises(RefusedError, match="expected weights"):
-        certify(huge)
+    report = certify(huge)
+    assert report["T1"].status is Status.REFUSED
+    assert report["T1"].reason.startswith("T1 refuses: ")
+    assert "expected weights" in report["T1"].reason
+    assert "train with weight decay or smaller steps." in report["T1"].reason
+    assert report["T9"].value == certify(FULL)["T9"].value
+    assert sum(certificate.spent for certificate in report) == report.budget.spent <= Fraction(0.05)
+    assert {c.theorem for c in report if c.spent} == {purpose.split(":")[0] for purpose, _ in report.budget.entries}
+
+
+def test_a_defect_of_a_theorem_is_not_hidden() -> None:
+    class Broken(HeldOutRisk):
+        def evaluate(self, evidence, delta, budget):
+            raise ZeroDivisionError("a defect")
+
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        certify(FULL, theorems=[Broken()])
 
 
 def test_evidence_cannot_be_changed_after_it_was_checked() -> None:

@@ -12,7 +12,18 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conv4rec_bounds import Budget, CellCounts, Ensemble, Evidence, Prequential, Protocol, Status, TruthLoss, Untouched
+from conv4rec_bounds import (
+    Budget,
+    CellCounts,
+    Ensemble,
+    Evidence,
+    Prequential,
+    Protocol,
+    RefusedError,
+    Status,
+    TruthLoss,
+    Untouched,
+)
 from conv4rec_bounds.divergences import affinity, total_variation
 from conv4rec_bounds.excess_loss import GRID
 from conv4rec_bounds.rounding import Number
@@ -137,7 +148,7 @@ def test_t7e_independent_draws_of_a_segment_have_at_most_the_moment_of_its_mean_
     far = total_variation(mean[None], model[None], np.ones(1))
     for y, chance in outcomes(truth, users):
         moment += chance * float(np.prod((model / mean)[list(y)] ** power))
-        counted = plug_in_entropy(CellCounts(np.bincount(y, minlength=cells)[None]))
+        counted = plug_in_entropy(CellCounts.of_table(np.bincount(y, minlength=cells)[None]))
         risk = -float(np.log(model[list(y)]).mean())
         failing += chance * (far > value(DrawnTotalVariation(), size, risk, counted, kappa=0.0) + 1e-9)
     assert moment <= affinity(mean[None], model[None], np.ones(1), power) ** size * (1 + 1e-9)
@@ -164,7 +175,7 @@ def test_t7e_no_law_that_is_the_same_throughout_a_segment_does_better(
     rng = np.random.default_rng(seed)
     table = rng.integers(0, 10**tens + 1, size=(segments, cells)) * rng.integers(0, 2, size=(segments, cells))
     table[0, 0] += 1
-    entropy = plug_in_entropy(CellCounts(table))
+    entropy = plug_in_entropy(CellCounts.of_table(table))
     for law in (laws(rng, segments, cells), (table + 0.5) / (table + 0.5).sum(axis=1, keepdims=True)):
         assert entropy <= -(table * np.log(law)).sum() / table.sum() + 1e-12
     sizes = np.maximum(table.sum(axis=1, keepdims=True), 1)
@@ -181,11 +192,46 @@ def test_t7e_no_law_that_is_the_same_throughout_a_segment_does_better(
         assert entropy >= exact / int(table.sum()) - mpmath.mpf(10) ** -12
 
 
+@given(seeds, st.integers(1, 5), st.integers(1, 6), st.integers(1, 40))
+def test_t7e_counts_interactions_as_a_table_does(seed: int, segments: int, cells: int, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    segment, cell = rng.integers(segments, size=size), rng.integers(cells, size=size)
+    table = np.zeros((segments, cells), dtype=np.int64)
+    np.add.at(table, (segment, cell), 1)
+    far = 2**61
+    counted = CellCounts.of_interactions(segment * (far // 10), cell * (far // 10))
+    whole = CellCounts.of_table(table)
+    assert counted.segments.tolist() == whole.segments.tolist()
+    assert counted.counts.tolist() == whole.counts.tolist()
+    assert counted.size == whole.size == size
+    assert plug_in_entropy(counted) == plug_in_entropy(whole)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: CellCounts(np.array([2]), np.array([1])), "segments of 2 interactions came with counts of 1"),
+        (lambda: CellCounts(np.array([1, 1]), np.array([2])), "count the same interactions"),
+        (lambda: CellCounts(np.array([2, 2]), np.array([3, 1])), "count the same interactions"),
+        (lambda: CellCounts(np.array([0, 2]), np.array([2])), "positive integers"),
+        (lambda: CellCounts(np.array([2.0]), np.array([2])), "positive integers"),
+        (lambda: CellCounts.of_table(np.array([1, 2])), "of shape"),
+        (lambda: CellCounts.of_table(np.array([[1, -1]])), "a negative count or none"),
+        (lambda: CellCounts.of_table(np.array([[0, 0]])), "a negative count or none"),
+        (lambda: CellCounts.of_interactions(np.array([1, 2]), np.array([1])), "one number for each interaction"),
+        (lambda: CellCounts.of_interactions(np.array([], int), np.array([], int)), "at least one interaction"),
+    ],
+)
+def test_t7e_refuses_what_are_no_counts(make, sentence: str) -> None:
+    with pytest.raises(RefusedError, match=sentence):
+        make()
+
+
 def test_t7e_is_below_the_loss_of_a_known_truth_and_near_it_when_counts_are_many() -> None:
     truth, rng = small_truth(0), np.random.default_rng(3)
     for size, nearest in ((1000, 0.2), (10**7, 1e-4)):
         counts = truth.sample(size, rng)
-        gap = truth.empirical_risk(counts) - plug_in_entropy(CellCounts(counts))
+        gap = truth.empirical_risk(counts) - plug_in_entropy(CellCounts.of_table(counts))
         assert 0 <= gap <= nearest
         assert gap == pytest.approx(truth.users * (truth.cells - 1) / (2 * size), rel=0.3)
 
@@ -193,7 +239,7 @@ def test_t7e_is_below_the_loss_of_a_known_truth_and_near_it_when_counts_are_many
 def test_t7e_does_not_bound_the_losses_of_users_who_share_a_segment() -> None:
     """Two sure users: a segment of both has log 2. Set against it, a model far from both averages looks perfect."""
     truth, model = np.eye(2), np.array([[1.0, 0.0], [0.5, 0.5]])
-    entropy = plug_in_entropy(CellCounts(np.array([[500, 500]])))
+    entropy = plug_in_entropy(CellCounts.of_table(np.array([[500, 500]])))
     assert entropy == pytest.approx(math.log(2))
     own_predictions = math.log(2) / 2
     assert value(PointTotalVariation(), 1000, own_predictions, entropy) == 0
@@ -252,7 +298,7 @@ def test_t7c_needs_a_prior_that_saw_nothing_of_the_pool() -> None:
     """Every user's pool holds one interaction in each of two groups; the prior saw the one that is not scored."""
     users, seen = 1000, np.arange(1000) % 2
     model = np.where(seen[:, None] == np.arange(2), 0.01, 0.99)
-    counted = plug_in_entropy(CellCounts(np.eye(2, dtype=int)[1 - seen]))
+    counted = plug_in_entropy(CellCounts.of_table(np.eye(2, dtype=int)[1 - seen]))
     far = total_variation(np.full((users, 2), 0.5), model, np.full(users, 1 / users))
     part = Ensemble(users, [-math.log(0.99)], [0.0], TruthLoss(counted, "plug-in", coarse=True), blind_prior=False)
     evidence = Evidence(2, Protocol("finite pool"), ensemble=part)
@@ -270,7 +316,7 @@ def test_t7e_users_of_different_laws_only_narrow_the_gap_to_the_truths_loss() ->
     pool = np.repeat(np.arange(cells), size // cells + 40)
 
     def mean_gap(*draws: np.ndarray) -> float:
-        found = [plug_in_entropy(CellCounts(np.bincount(y, minlength=cells)[None])) for y in draws]
+        found = [plug_in_entropy(CellCounts.of_table(np.bincount(y, minlength=cells)[None])) for y in draws]
         return math.log(cells) - float(np.mean(found))
 
     equal, different = (
@@ -291,7 +337,7 @@ def test_t7e_a_segment_has_at_most_the_entropy_of_its_size(seed: int, segments: 
     sizes = table.sum(axis=1)
     alive = (table > 0).sum(axis=1) > 1
     most = float((sizes[alive] * np.log(sizes[alive])).sum()) / int(sizes.sum())
-    assert plug_in_entropy(CellCounts(table)) <= most + 1e-12
+    assert plug_in_entropy(CellCounts.of_table(table)) <= most + 1e-12
 
 
 def test_t7c_names_coarse_laws_and_pools() -> None:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments import cli, convergence, demo
 from conv4rec_experiments.fitting import Settings as Fits
 
@@ -60,6 +61,12 @@ def test_help_is_light():
     assert done.stdout.splitlines()[-1] == "[]"
     for command in ("train", "certify", "plan", "demo", "study", "profile", "recommend"):
         assert f"\n  {command} " in done.stdout
+
+
+@pytest.mark.parametrize("command", ["certify", "plan"])
+def test_the_help_names_the_smoothing_that_is_taken(command, capsys):
+    assert call(command, "--help") == 0
+    assert f"in the certified predictor; {DEFAULT_SMOOTHING}." in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_error_of_the_entry_leaves_no_traceback(tmp_path):
@@ -148,10 +155,13 @@ def test_certify_takes_weights_and_tables_from_elsewhere(tmp_path, capsys):
     assert call(*common, "--independent", "--out", tmp_path / "drawn") == 0
     assert "T9: The bound" in " ".join(capsys.readouterr().out.split())
     assert call(*common, "--pool", "--pool-size", 800, "--out", tmp_path / "pool") == 0
-    assert "T9-pool: The bound" in " ".join(capsys.readouterr().out.split())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "T9-pool: The bound" in printed
+    assert "No certificate has a value" not in printed
     assert call(*common, "--out", tmp_path / "neither") == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "T9 refuses (A2)" in printed
+    assert "No certificate has a value; declare --independent or --pool if it is true." in printed
     assert "self-reconstruction" not in printed
 
 
@@ -265,6 +275,13 @@ ERRORS = {
         ["certify", "--weights", "x.npz", "--activations", "tanh,tanh", "--risk", "5"],
         "give --scored, too",
     ),
+    "a truth's loss alone": (
+        ["certify", "--weights", "x.npz", "--truth-risk", "5"],
+        "--truth-risk says nothing without",
+    ),
+    "users alone": (["certify", "--weights", "x.npz", "--users", "5"], "nothing without --risk or --user-risk; give"),
+    "a mean over no users": (["certify", "--weights", "x.npz", "--user-risk", "5"], "give --users, too"),
+    "a size of no pool": (["certify", "--log-probabilities", "x", "--pool-size", "5"], "--pool-size says nothing wit"),
     "half a map": (["certify", "--weights", "x.npz", "--map", "lift", "--activations", "tanh,tanh"], "write it as A=B"),
     "no such theorem": (["plan", "--theorem", "T0"], "there is no theorem 'T0'; choose T1"),
     "out of reach": (["plan", "--theorem", "T6", "--wanted", "1"], "at most 1"),

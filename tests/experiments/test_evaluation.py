@@ -13,10 +13,11 @@ from conv4rec import (
     split_by_time,
     split_from_parts,
 )
-from conv4rec_bounds import Status
+from conv4rec_bounds import CellCounts, Status
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments.demo import Settings, draw_split
 from conv4rec_experiments.evaluation import evaluate
-from conv4rec_experiments.gathering import DEFAULT_SMOOTHING
+from conv4rec_experiments.gathering import count_table
 from conv4rec_experiments.truths import small_truth
 
 
@@ -106,6 +107,16 @@ def test_independence_is_declared_and_never_concluded_from_repeats(repeats):
     assert declared.evidence.pool_sample is None
     assert declared.report["T9"].value > declared.loss("held out").joint
     assert declared.measured == {}
+
+
+def test_counts_need_no_table_of_all_users_and_cells(monkeypatch):
+    """On declared independence alone the memory is that of the interactions; the counts are those of the table."""
+    model = trained(split_by_interaction(ratings(repeats=True)))
+    whole = CellCounts.of_table(count_table(model.split.held_out))
+    monkeypatch.delattr("conv4rec_experiments.gathering.count_table")
+    counted = evaluate(model, independent=True).evidence.cell_counts
+    assert counted.segments.tolist() == whole.segments.tolist()
+    assert counted.counts.tolist() == whole.counts.tolist()
 
 
 def test_events_in_bursts_get_no_certificate_for_new_interactions():

@@ -4,20 +4,20 @@ A test fails only if so many misses are all but impossible (binomial tail under 
 divided by 1.1 times its median tightness must fail it.
 """
 
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from attacks import covered, covered_when_shrunk, larger_and_smaller
 from conv4rec_bounds import Evidence, HeldOut, Network, Protocol, Scored
 from conv4rec_bounds.geometry import logits
 from conv4rec_bounds.theorems.base import Theorem
 from conv4rec_bounds.theorems.t1_parameter_count import ParameterCount
 from conv4rec_bounds.theorems.t2_norms import Norms
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
-from conv4rec_experiments.coverage import Coverage, coverage, shrunk
+from conv4rec_experiments.coverage import coverage, shrunk
 from conv4rec_experiments.fitting import State
 from theorem_rows import ROWS
 from theorem_rows.blind_fits import blind_fits
@@ -28,39 +28,22 @@ COVERED = [number for number, row in ROWS.items() if row.replicates is not None]
 DEMONSTRATED = [(number, name) for number, row in ROWS.items() for name in row.unrefused]
 
 
-def larger_and_smaller(number: str, replicates: Iterable[tuple[float, float]]) -> np.ndarray:
-    """Return what should be the larger (an upper bound, or the target of a lower one) and what the smaller."""
-    bounds, targets = np.array(list(replicates)).T
-    return np.array([bounds, targets] if ROWS[number].theorem.side == "upper" else [targets, bounds])
-
-
-@cache
-def measured(number: str) -> np.ndarray:
-    return larger_and_smaller(number, ROWS[number].replicates())
-
-
-def found(number: str) -> Coverage:
-    return coverage(*measured(number), DELTA)
-
-
 @pytest.mark.parametrize("number", COVERED)
 def test_the_bound_holds_as_often_as_it_says(number: str) -> None:
-    assert found(number).replicates >= REPLICATES
-    assert found(number).holds
+    assert covered(number).replicates >= REPLICATES
+    assert covered(number).holds
 
 
 @pytest.mark.parametrize("number", COVERED)
 def test_a_shrunk_bound_fails(number: str) -> None:
-    larger, smaller = measured(number)
-    tightness = found(number).tightness[1]
-    assert not coverage(shrunk(larger, 1.1 * max(tightness, 1.0)), smaller, DELTA).holds
+    assert not covered_when_shrunk(number).holds
 
 
 @pytest.mark.parametrize(("number", "assumption"), DEMONSTRATED)
 def test_unrefused_the_number_would_be_wrong(number: str, assumption: str) -> None:
     row = ROWS[number]
     assert assumption in {known.name for known in row.theorem.assumptions}
-    assert not coverage(*larger_and_smaller(number, row.unrefused[assumption]()), DELTA).holds
+    assert not coverage(*larger_and_smaller(row, row.unrefused[assumption]()), DELTA).holds
 
 
 def test_every_theorem_is_covered_or_says_which_test_checks_it() -> None:
@@ -143,4 +126,4 @@ def test_blind_fits_reach_at_least_the_truths_own_likelihood() -> None:
 
 
 def test_t6_misses_none_of_a_thousand_blind_fits() -> None:
-    assert found("T6").misses == 0
+    assert covered("T6").misses == 0

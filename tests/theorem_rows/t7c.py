@@ -28,7 +28,7 @@ def evidence(size: int = 10_000) -> Evidence:
 
 FULL = evidence()
 GROUPED = replace(FULL, ensemble=Ensemble(10, [LOSS], [0.0], COARSE))
-SEEN = CellCounts(np.array([[6, 4]]), blind=False)
+SEEN = CellCounts.of_table(np.array([[6, 4]]), blind=False)
 
 
 def again(given: Evidence, certificate: Certificate) -> float:
@@ -92,7 +92,7 @@ ROW = Row(
         (replace(GROUPED, protocol=Protocol("neither")), "not independent draws"),
         (replace(GROUPED, cell_counts=SEEN), "with a look at the scored interactions"),
         (replace(GROUPED, ensemble=Ensemble(10, [LOSS], [0.0], LATE)), "with a look at the scored interactions"),
-        (replace(GROUPED, cell_counts=CellCounts(np.array([[6, 5]]))), "11 interactions were counted"),
+        (replace(GROUPED, cell_counts=CellCounts.of_table(np.array([[6, 5]]))), "11 interactions were counted"),
     ),
     falls_in=("N", "delta", "Lhat_star"),
     rises_in=("Lhat", "kappa"),

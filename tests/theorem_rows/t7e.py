@@ -14,7 +14,7 @@ SHARES = np.array([[5, 3, 2], [1, 0, 9]])
 
 
 def evidence(size: int = 10_000) -> Evidence:
-    return replace(scored_evidence(size), cell_counts=CellCounts(SHARES * (size // SHARES.sum())))
+    return replace(scored_evidence(size), cell_counts=CellCounts.of_table(SHARES * (size // SHARES.sum())))
 
 
 FULL = evidence()
@@ -38,7 +38,7 @@ ROW = Row(
     again=again,
     broken=(
         (replace(FULL, cell_counts=None), "no counts"),
-        (replace(FULL, cell_counts=CellCounts(SHARES, blind=False)), "with a look at the counted"),
+        (replace(FULL, cell_counts=CellCounts.of_table(SHARES, blind=False)), "with a look at the counted"),
     ),
     falls_in=("N", "T_cell"),
     rises_in=("T_seg",),

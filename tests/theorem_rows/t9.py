@@ -92,7 +92,7 @@ ROW = Row(
     evidence=evidence,
     again=again,
     broken=(
-        (replace(FULL, protocol=Protocol("neither")), "not independent"),
+        (replace(FULL, protocol=Protocol("neither")), "was not declared"),
         (replace(FULL, held_out=None), "no held-out part"),
         (replace(FULL, held_out=held_out(100, untouched=False)), "has seen"),
         (replace(FULL, held_out=held_out(1)), "at least 2"),
