@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 import mpmath
+import numpy as np
 import sympy
 from scipy.optimize import brentq
 from scipy.special import betaincinv
@@ -85,9 +86,8 @@ def _affinity_guess(exponent: float, lam: float) -> tuple[float, float]:
 
     def excess(s: float) -> float:
         t = other(s)
-        x, z = math.exp(-s), math.exp(-t)
-        right = (1 - x) * math.exp((lam - 1) * t)
-        return math.log(((1 - z) * math.exp(-lam * s) + right) / (1 - x * z)) + exponent
+        left, right = math.log(-math.expm1(-t)) - lam * s, math.log(-math.expm1(-s)) + (lam - 1) * t
+        return float(np.logaddexp(left, right)) - math.log(-math.expm1(-s - t)) + exponent
 
     high = 1.0
     while excess(high) > 0:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from typing import Any, Literal
@@ -13,6 +14,9 @@ __all__ = ["WORTHLESS_MARGIN", "Certificate", "Status"]
 
 WORTHLESS_MARGIN = 0.01
 """Bounds on total variation that are below 1 whatever happens are called vacuous within this distance of 1."""
+
+FEWEST_DIGITS, MOST_DIGITS = 4, 17
+"""A reason is printed with few digits; seventeen tell any two floats apart."""
 
 
 class Status(Enum):
@@ -71,7 +75,7 @@ class Certificate:
 
     @classmethod
     def refused(cls, theorem: str, title: str, target: str, reason: str, **parts: Any) -> "Certificate":
-        """Return a refusal: no value, nothing spent."""
+        """Return a refusal: no value, and nothing spent unless ``parts`` says so."""
         return cls(theorem, title, target, Status.REFUSED, reason, **parts)
 
     @classmethod
@@ -80,13 +84,13 @@ class Certificate:
         if math.isnan(value):
             raise ValueError("a certificate's value is NaN")
         upper = parts.get("side", "upper") == "upper"
-        printed = f"{(printed_up if upper else printed_down)(value, 4):f}"
+        printed, beside = _told_apart(value, trivial, upper)
         gain = trivial - value if upper else value - trivial
         if gain > margin:
-            reason = f"The bound {printed} lies {'below' if upper else 'above'} the trivial value {trivial:.4g}."
+            reason = f"The bound {printed} lies {'below' if upper else 'above'} the trivial value {beside}."
             return cls(status=Status.VALID, reason=reason, value=value, trivial=trivial, **parts)
         distance = f"within {margin:g} of" if margin else "no better than"
-        reason = f"The bound {printed} holds but is {distance} the trivial value {trivial:.4g}."
+        reason = f"The bound {printed} holds but is {distance} the trivial value {beside}."
         return cls(status=Status.VACUOUS, reason=reason, value=value, trivial=trivial, **parts)
 
     def row(self) -> dict[str, str | float | None]:
@@ -112,3 +116,19 @@ class Certificate:
             "quantities": dict(self.quantities),
             "assumptions": list(self.assumptions),
         }
+
+
+def _told_apart(value: float, trivial: float, upper: bool) -> tuple[str, str]:
+    """Print a bound, rounded to the safe side, and the trivial value with as many digits as show which is larger.
+
+    >>> _told_apart(4.1234567, 4.5, upper=True), _told_apart(4.4999, 4.49999, upper=True)
+    (('4.124', '4.5'), ('4.49991', '4.49999'))
+    >>> _told_apart(4.4991, 4.4994, upper=True), _told_apart(1 / 3, 1 / 3, upper=False)
+    (('4.4992', '4.4994'), ('0.3333', '0.3333'))
+    """
+    for digits in range(FEWEST_DIGITS, MOST_DIGITS + 1):
+        printed, beside = (printed_up if upper else printed_down)(value, digits), f"{trivial:.{digits}g}"
+        order = (printed < Decimal(beside), printed > Decimal(beside))
+        if value == trivial or order == (value < trivial, value > trivial):
+            break
+    return f"{printed:f}", beside

@@ -53,7 +53,8 @@ def certify(
 
     Which theorems apply depends on the protocol and on what was handed over, never on measured values, so the
     failure probability is shared equally among them and all statements hold jointly with probability
-    ``1 - delta``. That is a promise about one call: who certifies k models, splits or selections on the same data
+    ``1 - delta``. A theorem whose numbers leave the range of floats refuses, too, and what it has paid stays paid.
+    That is a promise about one call: who certifies k models, splits or selections on the same data
     and keeps the best pays for all of them from one ``budget``, for example ``delta / k`` for each.
 
     Parameters
@@ -91,8 +92,7 @@ def certify(
             f"a report asks for {float(delta):g} of the failure probability, but only {float(budget.left):g} of "
             f"{float(budget.total):g} is left; ask for fewer reports or give each a smaller delta"
         )
-    refusals = {theorem.number: theorem.refusal(evidence) for theorem in theorems}
-    paying = sum(refusals[theorem.number] is None for theorem in theorems if not theorem.deterministic)
+    paying = sum(_applies(theorem, evidence) for theorem in theorems if not theorem.deterministic)
     found: dict[str, Certificate] = {}
     # What holds for sure comes last: it may build on a total variation that another theorem has certified.
     for theorem in sorted(theorems, key=lambda theorem: theorem.deterministic):
@@ -103,11 +103,25 @@ def certify(
     return Report(tuple(found[theorem.number] for theorem in theorems), budget)
 
 
+def _applies(theorem: Theorem, evidence: Evidence) -> bool:
+    """Say whether a share is kept for a theorem; weights that overflow are measured, so it is kept for them, too."""
+    try:
+        return theorem.refusal(evidence) is None
+    except RefusedError:
+        return True
+
+
 def _answer(theorem: Theorem, evidence: Evidence, share: Fraction | None, budget: Budget) -> Certificate:
-    reason = theorem.refusal(evidence)
-    if reason is not None:
-        return Certificate.refused(theorem.number, theorem.title, theorem.target, reason, side=theorem.side)
-    return theorem.evaluate(evidence, Fraction(0) if share is None else share, budget)
+    before = budget.spent
+    try:
+        reason = theorem.refusal(evidence)
+        if reason is None:
+            return theorem.evaluate(evidence, Fraction(0) if share is None else share, budget)
+    except RefusedError as error:
+        # One theorem whose numbers overflow must not take the others with it.
+        reason = f"{theorem.number} refuses: {error}."
+    spent = budget.spent - before
+    return Certificate.refused(theorem.number, theorem.title, theorem.target, reason, side=theorem.side, spent=spent)
 
 
 def _with_total_variation(

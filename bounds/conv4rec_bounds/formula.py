@@ -19,17 +19,18 @@ __all__ = ["CertifiedFunction", "Formula", "upper_quantities"]
 
 
 class CertifiedFunction(sympy.Function):
-    """A function without a closed form in sympy: subclasses give a ball that holds its value, and a fast float."""
+    """A function without a closed form in sympy.
 
-    @classmethod
-    def ball(cls, *arguments: arb) -> arb:
-        """Return a ball that holds the value at every point of the argument balls."""
-        raise NotImplementedError
+    Attributes
+    ----------
+    ball
+        Class method of every subclass: a ball that holds the value at every point of the argument balls.
+    fast
+        Class method of every subclass: the value in ordinary floating point.
+    """
 
-    @classmethod
-    def fast(cls, *arguments: float) -> float:
-        """Return the value in ordinary floating point."""
-        raise NotImplementedError
+    ball: Callable[..., arb]
+    fast: Callable[..., float]
 
 
 def upper_quantities(balls: Mapping[str, arb]) -> dict[str, float]:

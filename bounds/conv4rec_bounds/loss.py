@@ -15,6 +15,7 @@ from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.formula import Formula
 
 __all__ = [
+    "DEFAULT_SMOOTHING",
     "LOSS_RANGE",
     "SmoothedLosses",
     "cross_entropy",
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+DEFAULT_SMOOTHING = 0.01
+"""The weight of the uniform law in a certified predictor where none is chosen: fixed, it owes nothing to any data."""
 
 q, w, alpha, q_min, q_max = sympy.symbols("q w alpha q_min q_max", positive=True)
 
@@ -129,10 +133,14 @@ def smoothed_range(fewest: int, most: int, smoothing: float) -> tuple[float, flo
     [0.287682, 2.079442]
     """
     if not 0 < smoothing < 1:
-        raise RefusedError(f"smoothing is {smoothing}; expected strictly between 0 and 1; take a value such as 0.01")
+        raise RefusedError(
+            f"smoothing is {smoothing}; expected strictly between 0 and 1; take a value such as {DEFAULT_SMOOTHING}"
+        )
     # Among subnormal numbers alpha/q would lose the relative accuracy on which the stated error rests.
     if smoothing / most < 2.0**-1000:
-        raise RefusedError(f"smoothing is {smoothing}, too close to 0 for {most} cells; take a value such as 0.01")
+        raise RefusedError(
+            f"smoothing is {smoothing}, too close to 0 for {most} cells; take a value such as {DEFAULT_SMOOTHING}"
+        )
     return SMOOTHED_LOW.lower(alpha=smoothing, q_min=fewest), SMOOTHED_HIGH.upper(alpha=smoothing, q_max=most)
 
 

@@ -63,7 +63,10 @@ def _unscale(value: float, exponent: int) -> float:
     try:
         result = math.ldexp(value, exponent)
     except OverflowError:
-        raise RefusedError("a norm exceeds the largest float; expected weights of moderate size") from None
+        raise RefusedError(
+            "a norm exceeds the largest float; expected weights of moderate size; check the weights; train with weight "
+            "decay or smaller steps"
+        ) from None
     return result if result >= 2.0**-1021 else _up(result)
 
 

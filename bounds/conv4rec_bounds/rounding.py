@@ -67,8 +67,8 @@ def ceil_float(ball: arb) -> float:
     """
     if not ball.is_finite():
         raise RefusedError(
-            "a bound is not finite; expected sizes, norms and losses of moderate magnitude; "
-            "check the weights and the measured losses for values that are far too large"
+            "a bound is not finite; expected weights, sizes and losses of moderate magnitude; check the weights and "
+            "the measured losses; train with weight decay or smaller steps"
         )
     with ctx.workprec(PRECISION_BITS):
         end = ball.upper()
@@ -76,7 +76,10 @@ def ceil_float(ball: arb) -> float:
         while not arb(candidate) >= end:
             candidate = math.nextafter(candidate, math.inf)
     if math.isinf(candidate):
-        raise RefusedError("a bound exceeds the largest float; expected weights and losses of moderate size")
+        raise RefusedError(
+            "a bound exceeds the largest float; expected weights and losses of moderate size; check the weights; train "
+            "with weight decay or smaller steps"
+        )
     return candidate
 
 

@@ -12,6 +12,10 @@ from conv4rec_experiments.words import assignments, names, numbers
 __all__ = ["Delta", "certify", "plan"]
 
 Delta = Annotated[float, typer.Option(help="Failure probability that all certificates of the report share.")]
+Smoothing = Annotated[
+    float | None, typer.Option(help="Weight of the uniform law in the certified predictor; 0.01.", show_default=False)
+]
+Out = Annotated[Path, typer.Option(help="The folder of the results; files of the same names there are replaced.")]
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "run": ("independent", "independent_users"),
@@ -23,8 +27,17 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """What can be certified, and the options that go with each."""
 
-NEEDS: Mapping[str, str] = {"cut": "independent_users", "masked": "user_risk"}
-"""Options that say something about another one only."""
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "cut": ("independent_users",),
+    "masked": ("user_risk",),
+    "scored": ("risk",),
+    "risk": ("scored",),
+    "truth_risk": ("risk",),
+    "user_risk": ("users",),
+    "users": ("risk", "user_risk"),
+    "pool_size": ("pool",),
+}
+"""Options that say something together with another one only: with any of those named."""
 
 
 def certify(
@@ -45,7 +58,7 @@ def certify(
     ] = False,
     cells: Annotated[int | None, typer.Option(min=1, help="Cells inside the softmax; the largest number.")] = None,
     pool_size: Annotated[int | None, typer.Option(min=1, help="Interactions in the pool of the table.")] = None,
-    smoothing: Annotated[float, typer.Option(help="Weight of the uniform law in the certified predictor.")] = 0.01,
+    smoothing: Smoothing = None,
     map: Annotated[  # noqa: A002 - the word that users type
         str, typer.Option(help="Arrays of the layers: lift=NAME,encode=NAME,decode=NAME,...")
     ] = "",
@@ -77,14 +90,14 @@ def certify(
     masked: Annotated[
         bool, typer.Option("--masked", help="Of --user-risk: the softmax leaves some of a user's cells out.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="The folder of the results; of a run, its own.")] = Path("certificates"),
+    out: Annotated[
+        Path, typer.Option(help="The folder of the results, whose files of the same names are replaced.")
+    ] = Path("certificates"),
 ) -> None:
     """Certify a run of `conv4rec train`, weights made elsewhere, or any model by its held-out log-probabilities."""
-    from conv4rec_experiments.printing import print_certificates, print_evaluation, print_paths
+    from conv4rec_experiments.printing import print_certificates, print_evaluation, print_lines, print_paths
 
     _refuse_odd_options(context)
-    if risk is None and scored is not None:
-        raise typer.BadParameter("--scored needs the mean loss that was measured; give --risk, too")
     if run is not None:
         from conv4rec_experiments.runs import certify_run
 
@@ -93,6 +106,7 @@ def certify(
         print_paths(paths)
         return
     from conv4rec_bounds import Protocol, Scored, UserMeans
+    from conv4rec_bounds.loss import DEFAULT_SMOOTHING
     from conv4rec_experiments import strangers
 
     protocol = Protocol(
@@ -108,24 +122,35 @@ def certify(
             transposed=transpose or (),
             activations=_pair(activations),
             protocol=protocol,
-            scored=None if risk is None else Scored(_given("--scored", scored), risk, truth_risk, users=users),
-            user_means=None if user_risk is None else UserMeans(_given("--users", users), user_risk, masked),
+            scored=None if scored is None or risk is None else Scored(scored, risk, truth_risk, users=users),
+            user_means=None if users is None or user_risk is None else UserMeans(users, user_risk, masked),
             cells=cells,
             delta=delta,
         )
     elif log_probabilities is not None:
         report = strangers.certify_log_probabilities(
-            log_probabilities, protocol=protocol, cells=cells, pool=pool_size, smoothing=smoothing, delta=delta
+            log_probabilities,
+            protocol=protocol,
+            cells=cells,
+            pool=pool_size,
+            smoothing=DEFAULT_SMOOTHING if smoothing is None else smoothing,
+            delta=delta,
         )
     print_certificates(strangers.certificate_rows(report), report)
+    if all(certificate.value is None for certificate in report):
+        undeclared = protocol.sampling == "neither"
+        remedy = "declare --independent or --pool if it is true" if undeclared else "each reason says what is missing"
+        print_lines("", f"No certificate has a value; {remedy}.")
     origin = {"file": str(weights or log_probabilities), "declared": asdict(protocol)}
     print_paths(strangers.write_report(report, out, origin))
 
 
 def plan(
-    theorem: Annotated[list[str] | None, typer.Option(help="A theorem, such as T1; repeatable. All that can.")] = None,
+    theorem: Annotated[
+        list[str] | None, typer.Option(help="A theorem, such as T1; repeatable; by default all that can be planned.")
+    ] = None,
     wanted: Annotated[
-        float | None, typer.Option(help="Nats above the measured risk, or a total variation; 0.5 and 0.25.")
+        float | None, typer.Option(help="Nats above the measured loss, or a total variation; by default 0.5 and 0.25.")
     ] = None,
     items: Annotated[int, typer.Option(min=1, help="Number of items.")] = 1000,
     levels: Annotated[int, typer.Option(min=1, help="Number of levels.")] = 5,
@@ -140,15 +165,18 @@ def plan(
     risk: Annotated[float | None, typer.Option(help="The truth's mean loss, in nats; 0.75 log(cells).")] = None,
     excess: Annotated[float, typer.Option(help="By how much the model's mean loss exceeds it.")] = 0.0,
     variance: Annotated[float, typer.Option(help="Variance of the held-out losses to be expected.")] = 2.0,
-    smoothing: Annotated[float, typer.Option(help="Weight of the uniform law in the certified predictor.")] = 0.01,
+    smoothing: Smoothing = None,
     pool: Annotated[int, typer.Option(help="Size of the finite pool.")] = 100_000,
     others: Annotated[
         str, typer.Option("--set", help="Inputs of the formulas that nothing else sets, such as D=500,w_0=8.")
     ] = "",
     delta: Annotated[float, typer.Option(help="Failure probability of each theorem by itself.")] = 0.05,
-    out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("plan"),
+    out: Annotated[
+        Path, typer.Option(help="The folder of the results, whose files of the same names are replaced.")
+    ] = Path("plan"),
 ) -> None:
     """Say how many interactions or users a wanted bound needs, without any model."""
+    from conv4rec_bounds.loss import DEFAULT_SMOOTHING
     from conv4rec_experiments.planning import plans, write_plans
     from conv4rec_experiments.printing import print_paths, print_plans
     from conv4rec_experiments.setting import Setting
@@ -167,7 +195,7 @@ def plan(
         risk=risk,
         excess=excess,
         variance=variance,
-        smoothing=smoothing,
+        smoothing=DEFAULT_SMOOTHING if smoothing is None else smoothing,
         pool=pool,
         delta=delta,
         others=numbers(others),
@@ -191,8 +219,9 @@ def _refuse_odd_options(context: typer.Context) -> None:
         fits = " or ".join(_option(name) for name, own in KINDS.items() if odd[0] in own)
         raise typer.BadParameter(f"{_option(odd[0])} does not go with {_option(kind)}; it goes with {fits}")
     for name, needed in NEEDS.items():
-        if name in said and needed not in said:
-            raise typer.BadParameter(f"{_option(name)} says nothing without {_option(needed)}; give both")
+        if name in said and not said & set(needed):
+            others = " or ".join(map(_option, needed))
+            raise typer.BadParameter(f"{_option(name)} says nothing without {others}; give {others}, too")
     if {"independent", "pool"} <= said:
         raise typer.BadParameter("--independent and --pool declare different things; give the one that is true")
 
@@ -206,9 +235,3 @@ def _pair(text: str | None) -> tuple[str, str]:
         case [lift, code]:
             return lift, code
     raise typer.BadParameter("weights need --activations, after lift and after encode, such as identity,tanh")
-
-
-def _given(option: str, value: int | None) -> int:
-    if value is None:
-        raise typer.BadParameter(f"a mean loss needs the number that it is a mean over; give {option}, too")
-    return value

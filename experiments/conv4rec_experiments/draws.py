@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 
 from conv4rec.popularity import Popularity
 from conv4rec.start import start_stream, start_weights
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 
 if TYPE_CHECKING:
     from conv4rec import Conv4Rec
 
-__all__ = ["SMOOTHING", "Draws", "blind_start", "draw_around", "profile_popularity"]
+__all__ = ["Draws", "blind_start", "draw_around", "profile_popularity"]
 
 Array = NDArray[np.float64]
 
 SCALES: tuple[float, ...] = tuple(2.0**-power for power in range(9))
 DRAWS = 4
-SMOOTHING = 0.01
-"""The weight of the uniform law in the predictors of T8: fixed, so that it owes nothing to any part of the data."""
 
 STREAM = 0xD4A3
 
@@ -78,7 +77,7 @@ def draw_around(model: Conv4Rec, seed: int = 0, draws: int = DRAWS) -> Draws:
     size, split = len(model.split.scored), model.split
     far = sum(float(np.square(centre[name] - start[name]).sum()) for name in centre)
     judge = split.validation if len(split.validation) else None
-    width = math.log(split.interactions.n_items * split.interactions.n_levels / SMOOTHING)
+    width = math.log(split.interactions.n_items * split.interactions.n_levels / DEFAULT_SMOOTHING)
 
     def promised(scale: float) -> float:
         price = far / (2 * scale**2) / size

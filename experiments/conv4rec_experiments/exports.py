@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from conv4rec_experiments.files import write_csv, write_json, write_text
-from conv4rec_experiments.formatting import bound, number
+from conv4rec_experiments.formatting import bound, confidence, number
 
 __all__ = ["escaped", "latex_table", "write_certificates"]
 
@@ -22,11 +22,12 @@ HEADINGS = ("Theorem", "Bounds", "Value", "Measured", "Trivial", "Status")
 
 
 def write_certificates(
-    rows: Sequence[Mapping[str, Any]], folder: Path, record: Mapping[str, Any] | None = None
+    rows: Sequence[Mapping[str, Any]], folder: Path, record: Mapping[str, Any] | None = None, *, delta: float
 ) -> list[Path]:
     """Write certificates as ``certificates.json``, ``.csv`` and ``.tex`` into a folder and return the paths.
 
-    CSV and JSON hold every number in full; the LaTeX table rounds upper bounds up and lower bounds down.
+    CSV and JSON hold every number in full; the LaTeX table rounds upper bounds up and lower bounds down. CSV has a
+    column ``delta``, and the LaTeX table says with which confidence its bounds hold jointly.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ def write_certificates(
         Where to write; it is made if there is none.
     record
         What the JSON file holds, if it is to hold more than the rows.
+    delta
+        The failure probability that all rows share.
 
     Examples
     --------
@@ -43,22 +46,23 @@ def write_certificates(
     >>> row = dict(theorem="T9", target="risk (nats)", side="upper", status="valid", value=6.0552, trivial=6.4,
     ...            measured=None, reason="It is below.")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     [path.name for path in write_certificates([row], Path(folder))]
+    ...     [path.name for path in write_certificates([row], Path(folder), delta=0.05)]
     ['certificates.json', 'certificates.csv', 'certificates.tex']
     """
     return [
         write_json(folder / "certificates.json", list(rows) if record is None else record),
-        write_csv(folder / "certificates.csv", rows),
-        write_text(folder / "certificates.tex", latex_table(rows)),
+        write_csv(folder / "certificates.csv", [{**row, "delta": delta} for row in rows]),
+        write_text(folder / "certificates.tex", latex_table(rows, delta)),
     ]
 
 
-def latex_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    r"""Return one tabular for the package booktabs; why a row is vacuous or refused stands beside it as a comment.
+def latex_table(rows: Sequence[Mapping[str, Any]], delta: float) -> str:
+    r"""Return one tabular for the package booktabs; comments tell the joint confidence and the reason of each row.
 
     >>> row = dict(theorem="T9-lower", target="total variation", side="lower", status="valid", value=0.0416666,
     ...            trivial=0.0, measured=0.09, reason="It lies above 0.")
-    >>> print(latex_table([row]))
+    >>> print(latex_table([row], 0.05))
+    % all bounds hold jointly with confidence 95 %
     % needs \usepackage{booktabs}
     \begin{tabular}{llrrrl}
     \toprule
@@ -71,6 +75,7 @@ def latex_table(rows: Sequence[Mapping[str, Any]]) -> str:
     <BLANKLINE>
     """
     lines = [
+        f"% all bounds hold jointly with confidence {confidence(delta)}",
         r"% needs \usepackage{booktabs}",
         r"\begin{tabular}{llrrrl}",
         r"\toprule",

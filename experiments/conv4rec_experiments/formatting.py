@@ -6,7 +6,16 @@ from typing import Any
 
 from conv4rec_bounds.rounding import printed_down, printed_up
 
-__all__ = ["bound", "confidence", "lower", "number", "upper"]
+__all__ = ["bound", "confidence", "lower", "number", "quantity", "upper"]
+
+EXACT = frozenset(
+    {
+        *("N", "H", "K", "T_seg", "T_cell", "a", "k", "m", "p", "s", "alpha", "lambda", "epsilon"),
+        *(f"epsilon_{letter}" for letter in "KEaDGOB"),
+        *("u_E", "v_D", "v_B"),
+    }
+)
+"""Quantities of formulas that are counted or chosen; all others are upper ends, or lower ends by their name."""
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -54,6 +63,19 @@ def bound(row: Mapping[str, Any]) -> str:
     if value is None:
         return "–"
     return f"≤ {upper(value)}" if row["side"] == "upper" else f"≥ {lower(value)}"
+
+
+def quantity(name: str, value: float) -> str:
+    """Write a quantity of a formula under its name: exact inputs as numbers, ends rounded to the safe side.
+
+    >>> quantity("Delta", 0.639624), quantity("hidden gems, lower end", 0.639624), quantity("alpha", 0.012344)
+    ('0.6397', '0.6396', '0.01234')
+    >>> quantity("K", 12345.0)
+    '12,345'
+    """
+    if name in EXACT:
+        return number(int(value) if float(value).is_integer() else value)
+    return lower(value) if name.endswith(", lower end") else upper(value)
 
 
 def confidence(failure: float) -> str:

@@ -30,9 +30,9 @@ from conv4rec_bounds import (
     UserMeans,
     certify,
 )
-from conv4rec_bounds.loss import smoothed_losses, uniform_risk
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses, uniform_risk
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk, mean_upper
-from conv4rec_experiments.draws import SMOOTHING, Draws, draw_around, profile_popularity
+from conv4rec_experiments.draws import Draws, draw_around, profile_popularity
 from conv4rec_experiments.events import popularity_events
 from conv4rec_experiments.truths import user_mix
 
@@ -44,8 +44,7 @@ __all__ = ["Declared", "Gathered", "count_table", "gather"]
 
 Array = NDArray[np.float64]
 
-SMOOTHING_GRID = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2)
-DEFAULT_SMOOTHING = 0.01
+SMOOTHING_GRID = (0.001, 0.003, DEFAULT_SMOOTHING, 0.03, 0.1, 0.2)
 HALF_OF_POOL = 0x9001
 
 
@@ -142,7 +141,7 @@ def _scored(model: Conv4Rec, found: LogProbabilities, draws: Draws, truth: Truth
         ),
     }
     scores = [drawn.log_probabilities(part) for drawn in draws.models]
-    smoothed = [smoothed_losses(score.joint, score.cells, SMOOTHING) for score in scores]
+    smoothed = [smoothed_losses(score.joint, score.cells, DEFAULT_SMOOTHING) for score in scores]
     parts["posterior"] = Posterior(
         size=len(part),
         # Rounding up must not lift a draw that misses everything out of the range of its losses.
@@ -187,13 +186,14 @@ def _independent_held_out(model: Conv4Rec, found: LogProbabilities, truth: Truth
     """Measure what only independent held-out interactions can tell."""
     part = model.split.held_out
     parts: dict[str, Any] = {
-        "cell_counts": CellCounts(count_table(part)[np.unique(part.user)]),
+        "cell_counts": CellCounts.of_interactions(part.user, part.item * part.n_levels + part.level),
         "events": popularity_events(model),
     }
     if truth is not None and bool(np.isfinite(found.joint).all()):
-        own = TruthLoss(truth.empirical_risk(count_table(part)), "known")
+        counts = count_table(part)
+        own = TruthLoss(truth.empirical_risk(counts), "known")
         parts["untouched"] = Untouched(len(part), found.losses()["joint"], own)
-        parts["gem_pool"] = _gem_pool(model, user_mix(count_table(part)), truth)
+        parts["gem_pool"] = _gem_pool(model, user_mix(counts), truth)
     return parts
 
 
@@ -271,7 +271,7 @@ def _with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing
 
 
 def count_table(part: Interactions) -> NDArray[np.int64]:
-    """Count the interactions of a part in a table of shape (user, cell)."""
+    """Count the interactions of a part in a table of shape (user, cell), which is as large as a known truth's law."""
     counts = np.zeros((part.n_users, part.n_items * part.n_levels), dtype=np.int64)
     np.add.at(counts, (part.user, part.item * part.n_levels + part.level), 1)
     return counts

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from conv4rec.errors import InputError
 from conv4rec_bounds import HeldOut
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 
 __all__ = ["read_held_out"]
 
@@ -24,7 +25,7 @@ def read_held_out(
     cells: int | None = None,
     finite_pool: bool = False,
     pool: int | None = None,
-    smoothing: float = 0.01,
+    smoothing: float = DEFAULT_SMOOTHING,
 ) -> HeldOut:
     r"""Read held-out interactions and, if they are declared to be a sample of a finite pool, the cells of that pool.
 

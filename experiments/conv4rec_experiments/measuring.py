@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv4rec.loss import LogProbabilities
-from conv4rec_bounds.loss import smoothed_losses
-from conv4rec_experiments.draws import SMOOTHING
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses
 from conv4rec_experiments.gathering import Gathered, count_table
 from conv4rec_experiments.truths import user_mix
 
@@ -56,7 +55,7 @@ def _under_truth(model: Conv4Rec, gathered: Gathered, truth: Truth) -> dict[str,
     distance = Measured(truth.tv(law, scored), "total variation to the known truth, scored users")
     measured = dict.fromkeys(("T1", "T2", "T4"), risk) | dict.fromkeys(("T5", "T6"), distance)
     measured["T7c"] = Measured(truth.tv(np.mean(laws, axis=0), scored), "total variation of the ensemble to the truth")
-    of_draws = [truth.risk(_smoothed(drawn, SMOOTHING), scored) for drawn in laws]
+    of_draws = [truth.risk(_smoothed(drawn, DEFAULT_SMOOTHING), scored) for drawn in laws]
     measured["T8"] = Measured(float(np.mean(of_draws)), "mean risk of the smoothed draws under the known truth")
     if gathered.evidence.held_out is not None:
         mix = user_mix(count_table(model.split.held_out))

@@ -15,6 +15,7 @@ from conv4rec.errors import InputError
 from conv4rec_bounds import THEOREMS
 from conv4rec_bounds.formula import Formula
 from conv4rec_experiments.files import write_csv, write_json
+from conv4rec_experiments.formatting import lower, upper
 from conv4rec_experiments.setting import MODEL_RISKS, Setting
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ class Plan:
     Attributes
     ----------
     theorem, bounds, side
-        The theorem's number, what it bounds, and from which side.
+        The theorem's number, what is planned (for a risk, how far the bound lies above the measured loss), and from
+        which side it is bounded.
+    unit
+        ``"nats"`` for a risk, ``"share"`` for a total variation.
     wanted
         What the bound must not exceed: for a risk, its distance from the measured risk in nats.
     needed, counts
@@ -64,6 +68,7 @@ class Plan:
     theorem: str
     bounds: str
     side: str
+    unit: str
     wanted: float
     needed: int | None
     counts: str
@@ -110,14 +115,8 @@ def plan(theorem: str, wanted: float | None = None, setting: Setting | None = No
     """
     setting = Setting() if setting is None else setting
     chosen = _theorem(theorem)
-    # What the rest of the setting determines has no second way in.
-    free = {name for other in plannable() for name in other.example} - {"N", *replace(setting, others={}).inputs()}
-    if odd := sorted(set(setting.others) - free):
-        choices = ", ".join(sorted(free))
-        raise InputError(f"no formula has an input {odd[0]!r} that is set by its name; choose some of {choices}.")
-    goal = WANTED[_unit(chosen)] if wanted is None else wanted
-    if not (math.isfinite(goal) and goal > 0):
-        raise InputError(f"a bound of {goal} is wanted; expected a finite number above 0.")
+    _check(wanted, setting)
+    goal = _goal(chosen, wanted)
     if _unit(chosen) == "share" and goal >= 1:
         raise InputError(f"{theorem} bounds a share, which is at most 1; {goal:g} is wanted: ask for less than 1.")
     bound = _bound(chosen, setting)
@@ -136,7 +135,7 @@ def plan(theorem: str, wanted: float | None = None, setting: Setting | None = No
             high, value = middle, found
         else:
             low = middle
-    return Plan(chosen.number, chosen.target, chosen.side, goal, high, _counted(chosen), value)
+    return Plan(chosen.number, _planned(chosen), chosen.side, _unit(chosen), goal, high, _counted(chosen), value)
 
 
 def plans(
@@ -147,21 +146,23 @@ def plans(
     Raises
     ------
     InputError
-        If no wish is within reach.
+        If an input is set that no formula has, the wish is no bound, or no wish is within reach.
 
     Examples
     --------
     >>> [(row.theorem, row.needed is None) for row in plans(["T6", "T9"], 2.0)]
     [('T6', True), ('T9', False)]
     """
+    setting = Setting() if setting is None else setting
+    _check(wanted, setting)
     found = []
     for number in [theorem.number for theorem in plannable()] if theorems is None else theorems:
         try:
             found.append(plan(number, wanted, setting))
         except InputError as error:
             chosen = _theorem(number)
-            goal = WANTED[_unit(chosen)] if wanted is None else wanted
-            found.append(Plan(number, chosen.target, chosen.side, goal, None, _counted(chosen), None, str(error)))
+            what = (_planned(chosen), chosen.side, _unit(chosen), _goal(chosen, wanted))
+            found.append(Plan(number, *what, None, _counted(chosen), None, str(error)))
     if all(row.needed is None for row in found):
         raise InputError(" ".join(row.reason for row in found))
     return found
@@ -211,8 +212,30 @@ def _theorem(number: str) -> Theorem:
     raise InputError(f"there is no theorem {number!r}; choose {', '.join(choices)}.")
 
 
+def _check(wanted: float | None, setting: Setting) -> None:
+    """Refuse a wish that is no bound, and inputs that are set by name but are none of any formula."""
+    # What the rest of the setting determines has no second way in.
+    free = {name for other in plannable() for name in other.example} - {"N", *replace(setting, others={}).inputs()}
+    if odd := sorted(set(setting.others) - free):
+        choices = ", ".join(sorted(free))
+        raise InputError(f"no formula has an input {odd[0]!r} that is set by its name; choose some of {choices}.")
+    if wanted is not None and not (math.isfinite(wanted) and wanted > 0):
+        raise InputError(f"a bound of {wanted} is wanted; expected a finite number above 0.")
+
+
+def _goal(theorem: Theorem, wanted: float | None) -> float:
+    return WANTED[_unit(theorem)] if wanted is None else wanted
+
+
 def _unit(theorem: Theorem) -> str:
-    return "nats" if "(nats)" in theorem.target else "share"
+    return "nats" if theorem.target.endswith("(nats)") else "share"
+
+
+def _planned(theorem: Theorem) -> str:
+    """Return what a plan's bound is a bound of: for a risk, the distance that more data shrinks."""
+    if _unit(theorem) == "share":
+        return theorem.target
+    return f"nats above the measured loss: {theorem.target.removesuffix(' (nats)')}"
 
 
 def _counted(theorem: Theorem) -> str:
@@ -248,7 +271,8 @@ def _bound(theorem: Theorem, setting: Setting) -> Callable[[int], float]:
 
 
 def _out_of_reach(theorem: Theorem, wanted: float, most: int, value: float) -> str:
-    what = f"{theorem.number} cannot promise {wanted:g}: even {most:,} {_counted(theorem)} leave {value:.4g}"
+    left = lower(value) if theorem.side == "lower" else upper(value)
+    what = f"{theorem.number} cannot promise {wanted:g}: even {most:,} {_counted(theorem)} leave {left}"
     if "H" in theorem.formula.inputs:
         return f"{what}, and a sample of the whole pool infers nothing; enlarge the pool or wish for a larger bound."
     return f"{what}; wish for a larger bound."

@@ -28,7 +28,8 @@ REPORT = (
 )
 
 CERTIFICATES_CAPTION = (
-    "Every certificate with a value beside the quantity that it bounds and the value that holds without any theorem."
+    "Every certificate with a value beside the quantity that it bounds and the value that holds without any theorem. "
+    "The tip of a triangle, where the thin tick stands, is the bound."
 )
 
 
@@ -127,7 +128,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         "losses": losses,
     }
     return [
-        *write_certificates(rows, folder, record),
+        *write_certificates(rows, folder, record, delta=float(evaluation.report.budget.total)),
         write_csv(folder / "losses.csv", losses),
         *draw_certificates(rows, folder / "certificates"),
     ]

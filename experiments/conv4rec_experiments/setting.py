@@ -10,7 +10,7 @@ from typing import Any
 from conv4rec.errors import InputError
 from conv4rec_bounds.covering import grid_index
 from conv4rec_bounds.geometry import ACTIVATIONS, LAYERS
-from conv4rec_bounds.loss import smoothed_range
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_range
 from conv4rec_bounds.rounding import Number
 
 __all__ = ["DISTANCES", "MODEL_RISKS", "NORMS", "Setting"]
@@ -85,7 +85,7 @@ class Setting:
     risk: float | None = None
     excess: float = 0.0
     variance: float = 2.0
-    smoothing: float = 0.01
+    smoothing: float = DEFAULT_SMOOTHING
     pool: int = 100_000
     delta: float = 0.05
     others: Mapping[str, float] = field(default_factory=dict)

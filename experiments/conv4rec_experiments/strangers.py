@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from conv4rec_bounds import Evidence, Protocol, Report, Scored, UserMeans, certify
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
 from conv4rec_experiments.log_probability_tables import read_held_out
@@ -86,7 +87,7 @@ def certify_log_probabilities(
     protocol: Protocol = UNDECLARED,
     cells: int | None = None,
     pool: int | None = None,
-    smoothing: float = 0.01,
+    smoothing: float = DEFAULT_SMOOTHING,
     delta: float = 0.05,
 ) -> Report:
     r"""Certify any model from the log-probabilities that it gave to held-out interactions (T9, T9-pool).
@@ -140,7 +141,8 @@ def write_report(report: Report, folder: Path, origin: Mapping[str, Any] | None 
     The JSON file keeps what is said about the origin, such as the file and what was declared.
     """
     rows = certificate_rows(report)
+    record = report.record() | {"origin": dict(origin or {})}
     return [
-        *write_certificates(rows, folder, report.record() | {"origin": dict(origin or {})}),
+        *write_certificates(rows, folder, record, delta=float(report.budget.total)),
         *draw_certificates(rows, folder / "certificates"),
     ]

@@ -277,7 +277,7 @@ ERRORS = {
     ),
     "a truth's loss alone": (
         ["certify", "--weights", "x.npz", "--truth-risk", "5"],
-        "--truth-risk says nothing without",
+        "--truth-risk says nothing with",
     ),
     "users alone": (["certify", "--weights", "x.npz", "--users", "5"], "nothing without --risk or --user-risk; give"),
     "a mean over no users": (["certify", "--weights", "x.npz", "--user-risk", "5"], "give --users, too"),

@@ -35,22 +35,23 @@ ROWS = [
 
 
 def test_csv_and_json_hold_every_number_in_full(tmp_path):
-    paths = write_certificates(ROWS, tmp_path / "new")
+    paths = write_certificates(ROWS, tmp_path / "new", delta=0.05)
     assert [path.name for path in paths] == ["certificates.json", "certificates.csv", "certificates.tex"]
     assert json.loads(paths[0].read_text()) == ROWS
     with paths[1].open(newline="") as file:
         read = list(csv.DictReader(file))
     assert [float(found["value"]) for found in read[:2]] == [ROWS[0]["value"], ROWS[1]["value"]]
     assert read[2]["value"] == ""
+    assert [float(found["delta"]) for found in read] == [0.05] * 3
 
 
 def test_json_holds_the_whole_report_if_there_is_one(tmp_path):
-    write_certificates(ROWS, tmp_path, {"delta": 0.05, "certificates": ROWS})
+    write_certificates(ROWS, tmp_path, {"delta": 0.05, "certificates": ROWS}, delta=0.05)
     assert json.loads((tmp_path / "certificates.json").read_text())["delta"] == 0.05
 
 
 def test_the_latex_table_has_one_line_for_each_certificate_and_is_balanced():
-    table = latex_table(ROWS)
+    table = latex_table(ROWS, 0.05)
     body = [line for line in table.splitlines() if line.endswith(r"\\")]
     assert len(body) == 1 + len(ROWS)
     assert all(line.count(" & ") == 5 for line in body)
@@ -62,8 +63,12 @@ def test_the_latex_table_has_one_line_for_each_certificate_and_is_balanced():
     assert "T6 & risk of the smoothed predictor (nats) & -- & -- & -- & refused" in table
 
 
+def test_the_latex_table_says_how_surely_its_bounds_hold():
+    assert latex_table(ROWS, 0.0024).splitlines()[0] == "% all bounds hold jointly with confidence 99.76 %"
+
+
 def test_a_reason_stays_in_its_comment():
-    (comment,) = (line for line in latex_table(ROWS).splitlines() if "50" in line)
+    (comment,) = (line for line in latex_table(ROWS, 0.05).splitlines() if "50" in line)
     assert comment == "% 50 % of A_1 and more."
 
 
@@ -89,4 +94,4 @@ def test_a_printed_bound_is_on_the_side_that_it_names(value, side):
 
 def test_no_rows_are_no_table(tmp_path):
     with pytest.raises(IndexError):
-        write_certificates([], tmp_path)
+        write_certificates([], tmp_path, delta=0.05)

@@ -209,6 +209,26 @@ def test_one_wish_out_of_reach_leaves_the_others(tmp_path):
     assert {point["theorem"] for point in kept["curves"]} == {"T6", "T9"}
 
 
+def test_a_plan_of_a_risk_says_that_its_bound_lies_above_the_measured_loss(tmp_path):
+    setting = Setting(items=50, levels=2)
+    found = plans(["T9", "T6"], None, setting)
+    assert found[0].bounds.startswith("nats above the measured loss: risk of the smoothed predictor")
+    assert [row.unit for row in found] == ["nats", "share"]
+    assert found[1].bounds == THEOREM["T6"].target
+    write_plans(found, setting, tmp_path)
+    rows = list(csv.DictReader((tmp_path / "plan.csv").read_text().splitlines()))
+    assert [(row["unit"], row["bounds"]) for row in rows] == [(row.unit, row.bounds) for row in found]
+    assert json.loads((tmp_path / "plan.json").read_text())["plans"][0]["unit"] == "nats"
+
+
+@pytest.mark.parametrize("case", ["wanted", "others"])
+def test_what_is_wrong_for_every_theorem_is_said_once(case):
+    wanted, others = {"wanted": (-1.0, {}), "others": (None, {"foo": 1.0})}[case]
+    with pytest.raises(InputError) as caught:
+        plans(None, wanted, Setting(others=others))
+    assert str(caught.value).count("; ") == 1
+
+
 def test_the_figure_marks_what_is_wanted_and_what_is_needed(tmp_path, monkeypatch):
     drawn = []
 
@@ -232,4 +252,5 @@ def test_the_figure_marks_what_is_wanted_and_what_is_needed(tmp_path, monkeypatc
         assert set(wanted.get_ydata()) == {row.wanted}
         assert (marks[-1].get_xdata()[0], marks[-1].get_ydata()[0]) == (row.needed, row.bound)
         assert axes.texts[0].get_text() == f"{row.needed:,}"
+    assert [axes.get_title().split(": ")[1] for axes in panels[:2]] == ["0.5 wanted", "0.25 wanted"]
     assert [axes.get_ylabel() for axes in panels][:2] == ["nats above the measured", "total variation"]

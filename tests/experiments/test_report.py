@@ -1,5 +1,6 @@
 """The page is self-contained, complete, and never promises more than the certificates."""
 
+import json
 import re
 from dataclasses import replace
 from fractions import Fraction
@@ -67,7 +68,7 @@ def test_the_page_says_everything_about_every_certificate(page):
 
 
 def test_confidence_counts_what_the_study_has_paid(page):
-    assert "hold jointly with probability 94 %" in page
+    assert "hold jointly with probability at least 94 %" in page
     assert "The failure probability 0.06 is divided" in page
 
 
@@ -111,6 +112,17 @@ def test_a_lower_bound_is_shown_as_one():
     assert "≥ 0.04123<" in shown
     assert "value,\n0.04123:" in shown
     assert re.search("≤ 1.6[0-9]+<", shown)
+
+
+def test_a_printed_quantity_is_on_its_side_of_the_one_in_the_file():
+    quantities = {"hidden gems, lower end": 0.639624, "regret": 0.639624, "alpha": 0.012344, "K": 12345.0}
+    found = with_certificates(certificate("T10", 0.1, quantities=quantities))
+    (kept,) = (c for c in json.loads(json.dumps(found.report.record()))["certificates"] if c["theorem"] == "T10")
+    shown = dict(re.findall(r"<code>(.+?)</code>&nbsp;=&nbsp;([\d,.]*\d)", render(Page("A title", found))))
+    lower, upper = (float(shown[name]) for name in ("hidden gems, lower end", "regret"))
+    assert kept["quantities"]["hidden gems, lower end"] - 1e-4 < lower <= kept["quantities"]["hidden gems, lower end"]
+    assert kept["quantities"]["regret"] <= upper < kept["quantities"]["regret"] + 1e-4
+    assert (shown["alpha"], shown["K"]) == (f"{kept['quantities']['alpha']:.4g}", "12,345")
 
 
 def test_without_a_valid_certificate_the_headline_says_so():

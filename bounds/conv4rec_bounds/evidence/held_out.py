@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv4rec_bounds.errors import RefusedError
-from conv4rec_bounds.loss import SmoothedLosses, check_cells, smoothed_losses
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING, SmoothedLosses, check_cells, smoothed_losses
 
 __all__ = ["HeldOut"]
 
@@ -36,7 +36,7 @@ class HeldOut:
 
     log_probabilities: NDArray[np.float64]
     cells: NDArray[np.int64]
-    smoothing: float = 0.01
+    smoothing: float = DEFAULT_SMOOTHING
     untouched: bool = True
     pool: NDArray[np.int64] | None = None
 

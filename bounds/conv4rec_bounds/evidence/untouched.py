@@ -162,33 +162,104 @@ class CellCounts:
 
     Attributes
     ----------
-    table
-        Counts, shape (segment, cell).
+    segments
+        Interactions of each segment that has any, shape (segment,).
+    counts
+        Interactions of each pair of segment and cell that has any, shape (pair,), in any order.
     blind
         False if segments or cells were chosen with a look at the counted interactions.
 
+    Raises
+    ------
+    RefusedError
+        If a list is empty or holds anything but positive integers, or the two count different interactions.
+
     Examples
     --------
-    >>> CellCounts(np.array([[2, 1], [0, 1]])).size
+    >>> CellCounts(np.array([3, 1]), np.array([2, 1, 1])).size
     4
     """
 
-    table: NDArray[np.int64]
+    segments: NDArray[np.int64]
+    counts: NDArray[np.int64]
     blind: bool = True
 
     def __post_init__(self) -> None:
-        """Keep a copy that nobody can change; refuse what is no table of counts."""
-        kept = np.array(self.table)
-        if kept.ndim != 2 or kept.size == 0 or kept.dtype.kind not in "iu":
+        """Keep copies that nobody can change; refuse what are no counts of the same interactions."""
+        for name in ("segments", "counts"):
+            kept = np.array(getattr(self, name))
+            if kept.ndim != 1 or kept.size == 0 or kept.dtype.kind not in "iu" or (kept < 1).any():
+                raise RefusedError(
+                    f"the {name} have shape {kept.shape} and type {kept.dtype}; expected a list of positive integers; "
+                    "leave out what was never seen"
+                )
+            kept.flags.writeable = False
+            object.__setattr__(self, name, kept)
+        pairs = int(self.counts.sum())
+        if self.size != pairs or self.segments.size > self.counts.size or self.segments.max() < self.counts.max():
             raise RefusedError(
-                f"the counts have shape {kept.shape} and type {kept.dtype}; expected integers of shape (segment, cell)"
+                f"segments of {self.size} interactions came with counts of {pairs} in {self.counts.size} pairs; "
+                "expected counts that make up the segments; count the same interactions"
             )
-        if (kept < 0).any() or not kept.any():
-            raise RefusedError("the table of counts has a negative count or none at all; expected at least one count")
-        kept.flags.writeable = False
-        object.__setattr__(self, "table", kept)
+
+    @classmethod
+    def of_table(cls, table: NDArray[np.integer], *, blind: bool = True) -> "CellCounts":
+        """Return the counts of a table of shape (segment, cell).
+
+        Raises
+        ------
+        RefusedError
+            If it is no such table of integers, has a negative count, or none at all.
+
+        Examples
+        --------
+        >>> CellCounts.of_table(np.array([[2, 1], [0, 1], [0, 0]])).segments
+        array([3, 1])
+        """
+        given = np.asarray(table)
+        if given.ndim != 2 or given.size == 0 or given.dtype.kind not in "iu":
+            raise RefusedError(
+                f"the counts have shape {given.shape} and type {given.dtype}; expected integers of shape (segment, "
+                "cell); count the interactions"
+            )
+        if (given < 0).any() or not given.any():
+            raise RefusedError(
+                "the table of counts has a negative count or none at all; expected at least one count; count the "
+                "interactions"
+            )
+        sizes = given.sum(axis=1)
+        return cls(sizes[sizes > 0], given[given > 0], blind)
+
+    @classmethod
+    def of_interactions(
+        cls, segment: NDArray[np.integer], cell: NDArray[np.integer], *, blind: bool = True
+    ) -> "CellCounts":
+        """Count interactions by the numbers of their segments and cells, each of shape (interaction,).
+
+        No table of all segments and cells is made: the memory is that of the interactions.
+
+        Raises
+        ------
+        RefusedError
+            If there are no interactions, or not as many segments as cells.
+
+        Examples
+        --------
+        >>> CellCounts.of_interactions(np.array([7, 7, 7, 9]), np.array([0, 0, 1, 1])).counts
+        array([2, 1, 1])
+        """
+        if np.ndim(segment) != 1 or np.shape(segment) != np.shape(cell) or len(segment) == 0:
+            raise RefusedError(
+                f"segments of shape {np.shape(segment)} came with cells of shape {np.shape(cell)}; expected two lists "
+                "of one number for each interaction; count at least one interaction"
+            )
+        _, segment_place, sizes = np.unique(segment, return_inverse=True, return_counts=True)
+        cells, cell_place = np.unique(cell, return_inverse=True)
+        # Places among what was seen keep the number of a pair below the square of the interactions.
+        _, counts = np.unique(segment_place * cells.size + cell_place, return_counts=True)
+        return cls(sizes, counts, blind)
 
     @property
     def size(self) -> int:
         """The number of interactions."""
-        return int(self.table.sum())
+        return int(self.segments.sum())

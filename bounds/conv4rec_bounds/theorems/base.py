@@ -48,7 +48,7 @@ class Theorem(ABC):
     Attributes
     ----------
     number, title, target, claim, rate, page
-        The number in the brief of theorems, the name, what is bounded, the announced claim it stands for, the rate as
+        The number on its page, the name, what is bounded, the announced claim it stands for, the rate as
         LaTeX, and the path of the page in the documentation without suffix.
     assumptions
         What is taken for granted, each with its check.

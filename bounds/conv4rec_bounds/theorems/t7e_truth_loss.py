@@ -49,8 +49,8 @@ def plug_in_inputs(counts: CellCounts) -> dict[str, Number]:
     """Return the inputs of the formula, each rounded to the side that lowers the entropy."""
     return {
         "N": counts.size,
-        "T_seg": max(0.0, floor_float(count_sum(counts.table.sum(axis=1)))),
-        "T_cell": ceil_float(count_sum(counts.table.ravel())),
+        "T_seg": max(0.0, floor_float(count_sum(counts.segments))),
+        "T_cell": ceil_float(count_sum(counts.counts)),
     }
 
 
@@ -59,7 +59,7 @@ def plug_in_entropy(counts: CellCounts) -> float:
 
     It is what a `TruthLoss` with basis ``"plug-in"`` takes for its value.
 
-    >>> round(plug_in_entropy(CellCounts(np.array([[1, 1], [0, 2]]))), 6)
+    >>> round(plug_in_entropy(CellCounts.of_table(np.array([[1, 1], [0, 2]]))), 6)
     0.346574
     """
     return PLUG_IN.lower(**plug_in_inputs(counts))

@@ -98,6 +98,12 @@ def _not_held_out(evidence: Evidence) -> str | None:
 
 
 def _not_independent(evidence: Evidence) -> str | None:
+    if evidence.protocol.sampling == "neither":
+        return (
+            "independence of the held-out interactions was not declared; this theorem needs independent draws given "
+            "the users, which ratings that cannot repeat never are; declare it if it is true, or use T9-pool, which "
+            "needs a random subset of the held-out pool"
+        )
     if evidence.protocol.sampling != "independent":
         return (
             "the held-out interactions are not independent, as ratings that cannot repeat never are; this theorem "

@@ -63,7 +63,7 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
         prequential=Prequential(SCORED, losses, own, distance=0.01),
         ensemble=Ensemble(SCORED, np.full(4, losses), np.full(4, 1e5), own),
         posterior=Posterior(SCORED, np.full(4, losses), 0.0, 17.0, np.full(4, 1e5), uniform_risk=float(np.log(cells))),
-        cell_counts=CellCounts(rng.poisson(0.5, size=(1_000, 1_000))),
+        cell_counts=CellCounts.of_table(rng.poisson(0.5, size=(1_000, 1_000))),
         events=Events(HELD_OUT, np.full(100, HELD_OUT // 5), np.full(100, 0.21), tuple(map(str, range(100)))),
         gem_pool=GemPool(0.2, 0.15, users="scored"),
         level_values=tuple(float(level) for level in range(1, levels + 1)),

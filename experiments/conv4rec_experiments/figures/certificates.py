@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -14,12 +15,12 @@ from conv4rec_experiments.formatting import bound
 
 __all__ = ["draw_certificates", "refusals"]
 
-WIDTH = 7.2
+WIDTH, TRIANGLE = 7.2, 5.5
 ROW = 0.46
 BOUND, MEASURED, TRIVIAL = SERIES[0].color, SERIES[2].color, "#000000"
 VACUOUS = "0.62"
 KINDS = ("value", "trivial", "measured")
-# The tip is the bound and points to where the bounded quantity lies.
+# The tip is the bound and points to where the bounded quantity lies; a thin tick stands there, over all other marks.
 # 4 and 5 are matplotlib's CARETLEFT and CARETRIGHT.
 MARKERS: Mapping[str, Literal[4, 5]] = {"upper": 4, "lower": 5}
 PANELS = {
@@ -56,7 +57,16 @@ def draw_certificates(rows: Sequence[Mapping[str, Any]], stem: Path) -> list[Pat
             for axes, (name, placed) in zip(drawn, panels.items(), strict=True):
                 _panel(axes, PANELS[name], placed)
             figure.align_ylabels()
-            figure.legend(handles=_keys(), loc="outside upper center", ncols=5, columnspacing=1.4, handletextpad=0.3)
+            keys = _keys()
+            figure.legend(
+                list(keys.values()),
+                list(keys),
+                loc="outside upper center",
+                ncols=len(keys),
+                columnspacing=1.4,
+                handletextpad=0.5,
+                handler_map={tuple: HandlerTuple(ndivide=None)},
+            )
         if notes:
             figure.supxlabel("\n".join(notes), x=0.01, ha="left", fontsize=7.5, color="0.25")
         return save(figure, stem)
@@ -108,7 +118,8 @@ def _draw(axes: Axes, place: int, row: Mapping[str, Any], left: float) -> None:
     color = BOUND if row["status"] == "valid" else VACUOUS
     if row["trivial"] is not None and row["trivial"] > 0:
         axes.plot(row["trivial"], place, marker="|", color=TRIVIAL, markersize=13, markeredgewidth=1.5, linestyle="")
-    axes.plot(value, place, marker=MARKERS[row["side"]], color=color, markersize=8, linestyle="")
+    axes.plot(value, place, marker=MARKERS[row["side"]], color=color, markersize=TRIANGLE, linestyle="")
+    axes.plot(value, place, marker="|", color=color, markersize=10, markeredgewidth=0.9, linestyle="", zorder=4)
     if row["measured"] is not None:
         measured = max(float(row["measured"]), left)
         axes.plot([measured, value], [place, place], color=color, linewidth=3, alpha=0.45, solid_capstyle="butt")
@@ -126,15 +137,17 @@ def _draw(axes: Axes, place: int, row: Mapping[str, Any], left: float) -> None:
     )
 
 
-def _keys() -> list[Line2D]:
-    looks: tuple[tuple[str, Literal[4, 5, "o", "|"], str], ...] = (
-        ("upper bound", MARKERS["upper"], BOUND),
-        ("lower bound", MARKERS["lower"], BOUND),
-        ("vacuous", MARKERS["upper"], VACUOUS),
-        ("measured", "o", MEASURED),
-        ("trivial", "|", TRIVIAL),
-    )
-    return [
-        Line2D([], [], marker=marker, color=color, linestyle="", markersize=8, label=words)
-        for words, marker, color in looks
-    ]
+def _keys() -> dict[str, Any]:
+    """Return the mark, or the pair of marks, of each word of the legend; vacuous bounds of both sides are grey."""
+    upper, lower = MARKERS["upper"], MARKERS["lower"]
+    return {
+        "upper bound": _key(upper, BOUND),
+        "lower bound": _key(lower, BOUND),
+        "vacuous": (_key(upper, VACUOUS), _key(lower, VACUOUS)),
+        "measured": _key("o", MEASURED),
+        "trivial": _key("|", TRIVIAL),
+    }
+
+
+def _key(marker: Literal[4, 5, "o", "|"], color: str) -> Line2D:
+    return Line2D([], [], marker=marker, color=color, linestyle="", markersize=7)

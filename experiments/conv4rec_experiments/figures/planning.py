@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from conv4rec_experiments.figures.style import SERIES, applied, new_figure, save
-from conv4rec_experiments.formatting import upper
+from conv4rec_experiments.formatting import number
 
 __all__ = ["draw_plans"]
 
@@ -25,7 +25,7 @@ def draw_plans(plans: Sequence[Mapping[str, Any]], curves: Sequence[Mapping[str,
     Parameters
     ----------
     plans
-        Rows with ``theorem, bounds, wanted, needed, counts, bound``.
+        Rows with ``theorem, unit, wanted, needed, counts, bound``.
     curves
         Rows with ``theorem, size, bound``.
     stem
@@ -60,10 +60,9 @@ def _draw(axes: Axes, row: Mapping[str, Any], points: Sequence[Mapping[str, Any]
             fontsize=9,
             color=CURVE,
         )
-    risk = "(nats)" in row["bounds"]
-    label = "nats above the measured" if risk else "total variation"
+    label = "nats above the measured" if row["unit"] == "nats" else "total variation"
     axes.set(xscale="log", yscale="log", xlabel=row["counts"], ylabel=label)
-    axes.set_title(f"{row['theorem']}: {upper(row['wanted'])} wanted", fontsize=10)
+    axes.set_title(f"{row['theorem']}: {number(row['wanted'])} wanted", fontsize=10)
     axes.xaxis.set_major_locator(LogLocator(numticks=6))
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

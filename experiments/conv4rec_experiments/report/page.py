@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from conv4rec_bounds import THEOREMS, Status
-from conv4rec_experiments.formatting import bound, confidence, lower, number, upper
+from conv4rec_experiments.formatting import bound, confidence, lower, number, quantity, upper
 
 if TYPE_CHECKING:
     from conv4rec_bounds import Certificate
@@ -29,6 +29,8 @@ WHOSE = {
     "T9-pool": "the smoothed model's mean loss over the whole held-out pool",
     "T9": "the smoothed model's mean loss on new interactions of the same users, drawn by the same laws,",
 }
+
+TRAINING = {"fixed profile": "fixed profiles", "redrawn profiles": "redrawn profiles"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"bound": bound, "number": number, "upper": upper, "lower": lower, "reason": reason}
+    environment.filters |= {"bound": bound, "number": number, "quantity": quantity}
+    environment.filters |= {"upper": upper, "lower": lower, "reason": reason}
     evaluation = page.evaluation
     failure = float(evaluation.report.budget.total) + page.study_failure
     return environment.get_template("page.html.j2").render(
@@ -106,7 +109,7 @@ def render(page: Page) -> str:
         confidence=confidence(failure),
         failure=failure,
         images=[(figure, b64encode(figure.png.read_bytes()).decode()) for figure in page.figures],
-        training=f"{evaluation.evidence.protocol.training.removesuffix('s')}s",
+        training=TRAINING[evaluation.evidence.protocol.training],
         headings=STUDY_HEADINGS,
         version=version("conv4rec"),
     )
