@@ -43,4 +43,5 @@ def excess(
     """Return by how much the safe value lies on the safe side of the true one, relatively; negative if it does not."""
     formula, true = row.theorem.formula, oracle(row.theorem.formula, inputs)
     safe = formula.upper(**inputs) - true if row.theorem.side == "upper" else true - formula.lower(**inputs)
-    return safe / max(abs(true), mpmath.mpf(10) ** -290)
+    # Around a value of exactly zero there is no relative distance; 1e-200 stands in for it.
+    return safe / max(abs(true), mpmath.mpf(10) ** -200)
