@@ -8,7 +8,7 @@ import numpy as np
 
 from conv4rec_bounds.formula import Formula
 from conv4rec_bounds.rounding import Number
-from conv4rec_experiments.coverage import Coverage, coverage, shrunk
+from conv4rec_experiments.studies.coverage import Coverage, coverage, shrunk
 from theorem_rows import ROWS
 from theorem_rows.common import DELTA
 from theorem_rows.row import Replicates, Row
@@ -43,5 +43,4 @@ def excess(
     """Return by how much the safe value lies on the safe side of the true one, relatively; negative if it does not."""
     formula, true = row.theorem.formula, oracle(row.theorem.formula, inputs)
     safe = formula.upper(**inputs) - true if row.theorem.side == "upper" else true - formula.lower(**inputs)
-    # Around a value of exactly zero there is no relative distance; 1e-200 stands in for it.
-    return safe / max(abs(true), mpmath.mpf(10) ** -200)
+    return safe / max(abs(true), mpmath.mpf(10) ** -290)

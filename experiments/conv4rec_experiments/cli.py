@@ -182,9 +182,9 @@ def study(
     out: Annotated[Path, typer.Option(help="The folder of the study; what is there is not run again.")] = Path("study"),
 ) -> None:
     """Measure how fast fits find a known law, beside the statistical floor and the certificate."""
-    from conv4rec_experiments.convergence import Study, run
     from conv4rec_experiments.demo import convergence_files, summary
     from conv4rec_experiments.printing import print_frame, print_paths
+    from conv4rec_experiments.studies.convergence import Study, run
 
     chosen = Study.sizes if sizes is None else whole_numbers(sizes)
     table = run(Study(truth, truth_seed, chosen, tuple(range(seeds)), delta), out, workers=workers)

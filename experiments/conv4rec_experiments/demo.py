@@ -11,14 +11,14 @@ import numpy as np
 import polars as pl
 
 from conv4rec import Conv4Rec, Interactions, Split, split_from_parts
-from conv4rec_experiments import fitting
-from conv4rec_experiments.convergence import TRUTHS, Study, run
 from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.figures.convergence import caption, draw_convergence
 from conv4rec_experiments.files import write_json, write_text
+from conv4rec_experiments.fits import fitting
 from conv4rec_experiments.report.page import Figure, Page, render
 from conv4rec_experiments.runs import CERTIFICATES_CAPTION, write_evaluation
-from conv4rec_experiments.truths import Truth
+from conv4rec_experiments.studies.convergence import Study, run
+from conv4rec_experiments.truths import TRUTHS, Truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class Settings:
     Attributes
     ----------
     truth, truth_seed
-        A name in `conv4rec_experiments.convergence.TRUTHS` and its seed: what everything is drawn from.
+        A name in `conv4rec_experiments.truths.TRUTHS` and its seed: what everything is drawn from.
     scored, validation, held_out
         Numbers of draws in each part.
     training

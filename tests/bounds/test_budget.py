@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conv4rec_bounds import Budget, Evidence, HeldOut, Protocol, RefusedError, certify
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk
-from conv4rec_experiments.coverage import coverage
+from conv4rec_experiments.studies.coverage import coverage
 
 shares = st.lists(st.fractions(min_value=Fraction(1, 10**6), max_value=1), max_size=30)
 

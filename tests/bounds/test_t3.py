@@ -21,7 +21,7 @@ from conv4rec_bounds.formula import Formula
 from conv4rec_bounds.geometry import logits
 from conv4rec_bounds.loss import LOSS_RANGE, cross_entropy, q_max, q_min, w
 from conv4rec_bounds.theorems.t3_new_users import RANGE_OVER_USERS, NewUsers
-from conv4rec_experiments.coverage import coverage, shrunk
+from conv4rec_experiments.studies.coverage import coverage, shrunk
 from theorem_rows.common import DELTA, REPLICATES, certified_value
 from theorem_rows.t3 import FULL, ITEMS, NETWORKS, best_of_fifty, networks, population
 

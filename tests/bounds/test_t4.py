@@ -23,7 +23,7 @@ from conv4rec_bounds.theorems.t4_frozen_codes import (
     frozen_constants,
     frozen_definitions,
 )
-from conv4rec_experiments.coverage import coverage, shrunk
+from conv4rec_experiments.studies.coverage import coverage, shrunk
 from theorem_rows.common import (
     DELTA,
     REPLICATES,

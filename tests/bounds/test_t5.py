@@ -18,7 +18,7 @@ from conv4rec_bounds.geometry import LAYERS, logits
 from conv4rec_bounds.loss import LOSS_RANGE, oscillation
 from conv4rec_bounds.theorems.t1_parameter_count import ParameterCount
 from conv4rec_bounds.theorems.t5_oracle_inequality import TV_FROM_DIVERGENCE, OracleInequality
-from conv4rec_experiments.coverage import coverage, shrunk
+from conv4rec_experiments.studies.coverage import coverage, shrunk
 from theorem_rows.common import DELTA, REPLICATES, certified_value
 from theorem_rows.t5 import FULL
 

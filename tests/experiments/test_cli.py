@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
-from conv4rec_experiments import cli, convergence, demo
-from conv4rec_experiments.fitting import Settings as Fits
+from conv4rec_experiments import cli, demo
+from conv4rec_experiments.fits.fitting import Settings as Fits
+from conv4rec_experiments.studies import convergence
 
 HEAVY = ("torch", "sympy", "polars", "matplotlib", "scipy", "numpy", "jinja2", "flint", "conv4rec_bounds")
 

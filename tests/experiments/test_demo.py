@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from conv4rec_experiments.demo import TRAINING, Settings, draw_split, run_demo
-from conv4rec_experiments.fitting import Settings as Fits
+from conv4rec_experiments.fits.fitting import Settings as Fits
 from conv4rec_experiments.truths import small_truth
 
 TINY = Settings(

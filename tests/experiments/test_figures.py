@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 
 from conv4rec_bounds import THEOREMS
 from conv4rec_bounds.theorems.base import Theorem
-from conv4rec_experiments.convergence import COLUMNS
 from conv4rec_experiments.figures import certificates, convergence
 from conv4rec_experiments.figures.certificates import draw_certificates, refusals
 from conv4rec_experiments.figures.convergence import caption, draw_convergence
 from conv4rec_experiments.figures.moves import INPUTS, draw_moves, moved, words_of_moves
 from conv4rec_experiments.figures.style import SERIES, applied, new_figure, save
+from conv4rec_experiments.studies.convergence import COLUMNS
 
 TEXTS = ("truth", "state")
 

@@ -17,8 +17,8 @@ from conv4rec_bounds.theorems.base import Theorem
 from conv4rec_bounds.theorems.t1_parameter_count import ParameterCount
 from conv4rec_bounds.theorems.t2_norms import Norms
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
-from conv4rec_experiments.coverage import coverage, shrunk
-from conv4rec_experiments.fitting import State
+from conv4rec_experiments.fits.fitting import State
+from conv4rec_experiments.studies.coverage import coverage, shrunk
 from theorem_rows import ROWS
 from theorem_rows.blind_fits import blind_fits
 from theorem_rows.common import DELTA, REPLICATES, certified_value

@@ -7,7 +7,7 @@ import numpy as np
 
 from conv4rec_bounds import Comparator, Evidence, Network, Protocol, Scored
 from conv4rec_bounds.divergences import total_variation
-from conv4rec_experiments.coverage import Replicates, fits
+from conv4rec_experiments.studies.coverage import Replicates, fits
 from conv4rec_experiments.truths import small_truth, user_mix
 from theorem_rows.common import REPLICATES
 

@@ -6,9 +6,9 @@ from functools import cache, cached_property
 import numpy as np
 import torch
 
-from conv4rec_experiments.coverage import fits
-from conv4rec_experiments.descent import Descent
-from conv4rec_experiments.fitting import Settings, one_thread
+from conv4rec_experiments.fits.descent import Descent
+from conv4rec_experiments.fits.fitting import Settings, one_thread
+from conv4rec_experiments.studies.coverage import fits
 from conv4rec_experiments.truths import Truth, small_truth, user_mix
 from theorem_rows.common import REPLICATES
 

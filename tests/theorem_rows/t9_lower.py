@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from conv4rec_bounds import Certificate, Events, Evidence, Protocol
+from conv4rec_bounds.rounding import Number
 from conv4rec_bounds.theorems.t9_lower import TotalVariationLower
 from theorem_rows.common import REPLICATES, certified_value, confidences, held_out, scored_evidence, unrefused_value
 from theorem_rows.row import Row
@@ -74,11 +76,18 @@ def bursts() -> Iterator[tuple[float, float]]:
 
 shares = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
 
+
+@st.composite
+def inputs(draw: st.DrawFn) -> dict[str, Number]:
+    """Draw a share as what it is, a count over N: a smaller positive one than 1/N does not exist."""
+    size = draw(st.integers(1, 10**9))
+    share = Fraction(draw(st.integers(0, size)), size)
+    return {"s": share, "p": draw(shares), "N": size, "K": draw(st.integers(1, 10**6)), "delta": draw(confidences)}
+
+
 ROW = Row(
     theorem=TotalVariationLower(),
-    inputs=st.fixed_dictionaries(
-        {"s": shares, "p": shares, "N": st.integers(1, 10**9), "K": st.integers(1, 10**6), "delta": confidences}
-    ),
+    inputs=inputs(),
     evidence=evidence,
     again=again,
     broken=(

@@ -7,10 +7,10 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from conv4rec_experiments.convergence import Slope, slope
 from conv4rec_experiments.figures.style import SERIES, Series, applied, new_figure, save
 from conv4rec_experiments.files import write_text
 from conv4rec_experiments.formatting import confidence
+from conv4rec_experiments.studies.convergence import Slope, slope
 
 __all__ = ["LEAST_SIZE_OF_SLOPES", "caption", "draw_convergence"]
 

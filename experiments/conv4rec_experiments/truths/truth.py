@@ -9,21 +9,20 @@ default that mix is the sample's own, ``n_i / N``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import log, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import bisect
+from scipy.special import xlogy
 
 from conv4rec.errors import InputError
 from conv4rec_bounds.divergences import kullback_leibler, squared_hellinger, total_variation
-from conv4rec_experiments.likelihood import Likelihood
+from conv4rec_experiments.fits.likelihood import Likelihood
 
-__all__ = ["Distances", "Truth", "reference_truth", "small_truth", "user_mix"]
+__all__ = ["Counts", "Distances", "Truth", "user_mix"]
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
-ENCODER = ("lift", "encode", "code_bias")
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,14 @@ class Truth:
     pi
         User marginal, shape (user,), positive, sums to one.
     law
-        Conditional law Q, shape (user, cell), positive; each row sums to one.
-    weights
-        The teacher's weights as named arrays (see `conv4rec_experiments.likelihood`).
+        Conditional law Q, shape (user, cell), not negative; each row sums to one.
     channels, code, lift_activation, code_activation
-        The teacher's class, which the fits share.
+        The class of networks that is fitted to samples.
+    weights
+        Weights of the network of that class whose law is nearest to Q in KL, as named arrays (see
+        `conv4rec_experiments.fits.likelihood`), where it is known; else None.
+    realisable
+        Whether Q is the law of those weights.
     """
 
     name: str
@@ -87,11 +89,12 @@ class Truth:
     profiles: NDArray[np.int64]
     pi: Array
     law: Array
-    weights: Mapping[str, Array]
     channels: int
     code: int
-    lift_activation: str
-    code_activation: str
+    lift_activation: str = "identity"
+    code_activation: str = "tanh"
+    weights: Mapping[str, Array] | None = None
+    realisable: bool = False
 
     @property
     def users(self) -> int:
@@ -115,13 +118,13 @@ class Truth:
 
     @cached_property
     def likelihood(self) -> Likelihood:
-        """The class of maps that contains this truth."""
+        """The class of networks that is fitted to samples."""
         return Likelihood(self.profiles, self.channels, self.code, self.lift_activation, self.code_activation)
 
     @property
     def entropy(self) -> float:
         r"""Conditional entropy ``-sum_i pi_i sum_y Q_i(y) log Q_i(y)`` in nats: the least risk of any model."""
-        return self.risk(np.log(self.law))
+        return float(-self.pi @ xlogy(self.law, self.law).sum(axis=1))
 
     def sample(self, size: int, rng: np.random.Generator) -> Counts:
         """Draw the count table (user, cell) of ``size`` interactions by multinomials, in time free of ``size``."""
@@ -139,7 +142,7 @@ class Truth:
 
     def empirical_risk(self, counts: Counts) -> float:
         """Mean loss in nats of the truth itself on a count table of shape (user, cell)."""
-        return float(-(counts * np.log(self.law)).sum() / counts.sum())
+        return float(-xlogy(counts, self.law).sum() / counts.sum())
 
     def tv(self, law: Array, mix: Array | None = None) -> float:
         """Total variation to a law of shape (user, cell), a mean over users under the mix (default: ``pi``)."""
@@ -154,75 +157,3 @@ class Truth:
             kl=kullback_leibler(self.law, log_law, weight),
             hellinger=sqrt(squared_hellinger(self.law, law, weight)),
         )
-
-
-def reference_truth(
-    seed: int = 0,
-    *,
-    users: int = 40,
-    items: int = 30,
-    levels: int = 3,
-    channels: int = 2,
-    code: int = 2,
-    profile_items: int = 8,
-    entropy_share: float = 0.82,
-    name: str = "reference",
-) -> Truth:
-    """Draw a random Conv4Rec teacher: the reference truth, on which figures compare.
-
-    Every user has a fixed profile of ``profile_items`` random items, each at a random level, and users are uniform.
-    Identity lift, tanh codes. Lift, encode and code bias are standard Gaussians, so that the codes' arguments are of
-    order one. Decode and project are standard Gaussians times one scale, the cell bias times half of it, so that users
-    differ by more than popularity; bisection finds the scale at which the conditional entropy is
-    ``entropy_share * log(items * levels)``.
-
-    Examples
-    --------
-    >>> truth = reference_truth(0)
-    >>> round(truth.entropy / log(truth.cells), 6)
-    0.82
-    """
-    if not 1 <= profile_items <= items:
-        raise InputError(
-            f"A profile of {profile_items} items was asked for among {items}; it must hold 1 to {items}; change it."
-        )
-    if not 0 < entropy_share < 1:
-        raise InputError(
-            f"The entropy share was {entropy_share}; it must lie strictly between 0 and 1; for instance 0.82."
-        )
-    rng = np.random.default_rng(seed)
-    profiles = np.zeros((users, items, levels), dtype=np.int64)
-    for profile in profiles:
-        profile[rng.choice(items, profile_items, replace=False), rng.integers(levels, size=profile_items)] = 1
-    likelihood = Likelihood(profiles, channels, code)
-    gaussian = likelihood.unpack(rng.standard_normal(likelihood.size))
-
-    def teacher(scale: float) -> dict[str, Array]:
-        scales = dict.fromkeys(ENCODER, 1.0) | {"decode": scale, "project": scale, "cell_bias": scale / 2}
-        return {name: scales[name] * gaussian[name] for name in gaussian}
-
-    def excess(scale: float) -> float:
-        log_law = likelihood.log_law(likelihood.pack(teacher(scale)))
-        return float(-(np.exp(log_law) * log_law).sum(axis=1).mean()) - entropy_share * log(likelihood.cells)
-
-    upper = 1.0
-    while excess(upper) > 0:
-        upper *= 2
-    weights = teacher(bisect(excess, 0.0, upper, xtol=1e-12))
-    return Truth(
-        name=name,
-        seed=seed,
-        profiles=profiles,
-        pi=np.full(users, 1 / users),
-        law=np.exp(likelihood.log_law(likelihood.pack(weights))),
-        weights=weights,
-        channels=channels,
-        code=code,
-        lift_activation=likelihood.lift_activation,
-        code_activation=likelihood.code_activation,
-    )
-
-
-def small_truth(seed: int = 0) -> Truth:
-    """Draw the small truth (12 users, 10 items, 3 levels) on which coverage is counted over many replicates."""
-    return reference_truth(seed, users=12, items=10, profile_items=5, name="small")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from conv4rec_experiments.coverage import fits
-from conv4rec_experiments.floor import histogram_floor, histogram_law, statistical_floor
+from conv4rec_experiments.fits.floor import histogram_floor, histogram_law, statistical_floor
+from conv4rec_experiments.studies.coverage import fits
 from conv4rec_experiments.truths import reference_truth, small_truth, user_mix
 
 SMALL = small_truth(0)

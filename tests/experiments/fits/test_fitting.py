@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from conv4rec.batches import Cells, ProfileBatch
 from conv4rec.errors import InputError
 from conv4rec.network import Architecture, Network
-from conv4rec_experiments.descent import DAMPING_MOST, Descent
-from conv4rec_experiments.fitting import Settings, State, fit, fit_many
-from conv4rec_experiments.likelihood import Likelihood
+from conv4rec_experiments.fits.descent import DAMPING_MOST, Descent
+from conv4rec_experiments.fits.fitting import Settings, State, fit, fit_many
+from conv4rec_experiments.fits.likelihood import Likelihood
 from conv4rec_experiments.truths import small_truth
 
 TRUTH = small_truth(0)

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from conv4rec_experiments.fitting import one_thread
-from conv4rec_experiments.truths import Counts, Truth
+from conv4rec.errors import InputError
+from conv4rec_experiments.fits.fitting import one_thread
+from conv4rec_experiments.truths.truth import Counts, Truth
 
 __all__ = ["Floor", "histogram_floor", "histogram_law", "statistical_floor"]
 
@@ -60,6 +61,8 @@ def statistical_floor(truth: Truth) -> Floor:
     >>> floor.rank, round(floor.tv(10_000), 4)
     (109, 0.0378)
     """
+    if truth.weights is None or not truth.realisable:
+        raise InputError(f"The truth {truth.name!r} is no network of its class; a floor is known for teachers only.")
     likelihood = truth.likelihood
     jacobian = likelihood.jacobian(likelihood.pack(truth.weights)).reshape(-1, likelihood.size)
     root = np.sqrt(truth.pi[:, None] * truth.law).reshape(-1)

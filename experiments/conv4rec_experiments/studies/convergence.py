@@ -5,7 +5,7 @@ done. A killed study therefore goes on where it stopped, and its table does not 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -24,14 +24,14 @@ from conv4rec.errors import InputError
 from conv4rec_bounds import Evidence, Network, Protocol, Scored, certify
 from conv4rec_bounds.theorems.t6_total_variation import FastTotalVariation
 from conv4rec_experiments.files import write_bytes, write_json, write_text
-from conv4rec_experiments.fitting import Settings, fit
-from conv4rec_experiments.floor import Floor, histogram_floor, histogram_law, statistical_floor
-from conv4rec_experiments.truths import Counts, Truth, reference_truth, small_truth, user_mix
+from conv4rec_experiments.fits.fitting import Settings, fit
+from conv4rec_experiments.fits.floor import Floor, histogram_floor, histogram_law, statistical_floor
+from conv4rec_experiments.truths import TRUTHS, Truth, user_mix
+from conv4rec_experiments.truths.truth import Counts
 
-__all__ = ["COLUMNS", "TRUTHS", "Slope", "Study", "run", "slope", "t6_certificate"]
+__all__ = ["COLUMNS", "Slope", "Study", "run", "slope", "t6_certificate"]
 
 Array = NDArray[np.float64]
-TRUTHS: Mapping[str, Callable[[int], Truth]] = {"reference": reference_truth, "small": small_truth}
 
 COLUMNS: Mapping[str, type[pl.DataType]] = {
     "truth": pl.String,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv4rec.errors import InputError
-from conv4rec_experiments.coverage import binomial_tail, coverage, fits, shrunk
+from conv4rec_experiments.studies.coverage import binomial_tail, coverage, fits, shrunk
 from conv4rec_experiments.truths import small_truth
 
 TRUTH = small_truth(0)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from conv4rec_experiments.likelihood import Likelihood
+from conv4rec_experiments.fits.likelihood import Likelihood
 
 __all__ = ["Descent"]
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from conv4rec.errors import InputError
-from conv4rec_experiments import convergence
-from conv4rec_experiments.convergence import COLUMNS, Study, run, slope, t6_certificate
-from conv4rec_experiments.fitting import Settings
+from conv4rec_experiments.fits.fitting import Settings
+from conv4rec_experiments.studies import convergence
+from conv4rec_experiments.studies.convergence import COLUMNS, Study, run, slope, t6_certificate
 from conv4rec_experiments.truths import small_truth
 
 QUICK = Settings(starts=2, kept=1, screening=15, iterations=40)

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom, binomtest
 
 from conv4rec.errors import InputError
-from conv4rec_experiments.fitting import Fit, Settings, fit_many
-from conv4rec_experiments.truths import Counts, Truth
+from conv4rec_experiments.fits.fitting import Fit, Settings, fit_many
+from conv4rec_experiments.truths.truth import Counts, Truth
 
 __all__ = ["Coverage", "Replicates", "binomial_tail", "coverage", "fits", "shrunk"]
 

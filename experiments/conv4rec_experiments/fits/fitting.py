@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from conv4rec.errors import InputError
-from conv4rec_experiments.descent import Descent
-from conv4rec_experiments.likelihood import Likelihood
+from conv4rec_experiments.fits.descent import Descent
+from conv4rec_experiments.fits.likelihood import Likelihood
 
 __all__ = ["Fit", "Settings", "State", "fit", "fit_many", "one_thread"]
 

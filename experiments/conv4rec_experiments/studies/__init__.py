@@ -1,0 +1,1 @@
+"""Studies on known truths: what fits reach, and how often certificates hold."""
