@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from conv4rec_experiments.bound_commands import Delta, certify, plan
-from conv4rec_experiments.words import as_options, names, numbers_or_names, whole_numbers
+from conv4rec_experiments.bound_commands import certify, plan
+from conv4rec_experiments.study_commands import study
+from conv4rec_experiments.words import as_options, names, numbers_or_names
 
 __all__ = ["app", "main"]
 
@@ -171,25 +172,7 @@ def recommend(
             print_lines(f"user {user} has seen every item; {left}.")
 
 
-@app.command()
-def study(
-    sizes: Annotated[str | None, typer.Option(help="Sample sizes, such as 1e3,1e4,1e5.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many samples of each size.")] = 10,
-    truth: Annotated[str, typer.Option(help="The known law: reference or small.")] = "reference",
-    truth_seed: Annotated[int, typer.Option(min=0, help="Seed of the known law.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that fit side by side.")] = 1,
-    delta: Delta = 0.05,
-    out: Annotated[Path, typer.Option(help="The folder of the study; what is there is not run again.")] = Path("study"),
-) -> None:
-    """Measure how fast fits find a known law, beside the statistical floor and the certificate."""
-    from conv4rec_experiments.demo import convergence_files, summary
-    from conv4rec_experiments.printing import print_frame, print_paths
-    from conv4rec_experiments.studies.convergence import Study, run
-
-    chosen = Study.sizes if sizes is None else whole_numbers(sizes)
-    table = run(Study(truth, truth_seed, chosen, tuple(range(seeds)), delta), out, workers=workers)
-    print_frame(summary(table), "medians over seeds")
-    print_paths(convergence_files(table, out))
+app.command()(study)
 
 
 @app.command()

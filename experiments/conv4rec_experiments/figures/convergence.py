@@ -1,102 +1,387 @@
-"""The convergence figure: measured total variation, its statistical floor, the histogram and the T6 certificate."""
+"""The convergence figures: measured total variation, floor, rivals and certificates against the number of records."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import NullLocator
+from numpy.typing import NDArray
 
-from conv4rec_experiments.figures.style import SERIES, Series, applied, new_figure, save
+from conv4rec_experiments.figures.reading import (
+    ESTIMATORS,
+    VARIATIONS,
+    Setting,
+    counted,
+    in_order,
+    interval,
+    only_setting,
+    quantiles,
+    settings,
+    sizes_and_seeds,
+)
+from conv4rec_experiments.figures.style import GUIDES, SERIES, Series, applied, decades, new_figure, save
 from conv4rec_experiments.files import write_text
-from conv4rec_experiments.formatting import confidence
-from conv4rec_experiments.studies.convergence import Slope, slope
+from conv4rec_experiments.formatting import confidence, lower, upper
+from conv4rec_experiments.studies.slopes import Slope, least_size, slopes
 
-__all__ = ["LEAST_SIZE_OF_SLOPES", "caption", "draw_convergence"]
+__all__ = ["caption", "caption_protocols", "draw_convergence", "draw_protocols"]
 
-CURVES = {
-    "t6": ("T6 certificate", SERIES[3]),
-    "histogram_tv": ("histogram estimator", SERIES[2]),
-    "tv": ("fitted Conv4Rec", SERIES[0]),
-    "floor": ("statistical floor", SERIES[1]),
+WIDTH = 7.2
+SIZE, VARIATION = "scored interactions $N$", "total variation (mean over users)"
+
+LOOKS: Mapping[str, Series] = {
+    "fit": SERIES[0],
+    "floor": SERIES[1],
+    "histogram": SERIES[2],
+    "smoothed": SERIES[3],
+    "limit": SERIES[5],
+    "T5": SERIES[2],
+    "T6": SERIES[3],
+    "T9-lower": SERIES[4],
+    "T7a": SERIES[2],
+    "T7b": SERIES[3],
+    "T7c": SERIES[4],
+    "T7d": SERIES[5],
+    "coarse": Series("#000000", "--", "P"),
 }
-"""Column of the table, its words and its look; in the order from top to bottom of the figure."""
+"""Looks of estimators and theorems; the same in every panel, and different within one."""
 
-LEAST_SIZE_OF_SLOPES = 10_000
-"""Slopes are fitted from this size on, where the large-sample theory is meant to hold."""
+BASES = {
+    "known": "T7, truth's own loss known",
+    "realisable": "T7, truth in the class",
+    "plug-in": "T7, nothing assumed",
+}
+"""Titles of the panels of T7, by what the certificate was told about the truth."""
 
 
-def draw_convergence(table: pl.DataFrame, stem: Path) -> list[Path]:
-    """Draw the table of a convergence study; write ``stem`` with .pdf, .png and .txt (the caption), return the paths.
+NEAR_TRIVIAL, ABOVE, POINTS = 0.9, 1.35, 60
+"""Curves are held against rates below the first; a rate is drawn higher than its curve by the second, a factor,
+and through so many points."""
 
-    Lines are medians over seeds, bands run from the first to the third quartile. The legend gives the slopes with
-    their intervals, fitted from ``LEAST_SIZE_OF_SLOPES`` on, or over all sizes if fewer than two are that large.
+
+WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A rate that theory gives to a curve: its words, its values at sizes, and the curve that it is drawn beside."""
+
+    words: str
+    curve: str
+    linestyle: str | tuple[float, tuple[float, ...]]
+    power: float
+    logarithm: bool = False
+
+    def at(self, sizes: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
+        """Give the rate at sizes, up to its constant."""
+        place = sizes.astype(np.float64)
+        return ((np.log(np.maximum(place, 2)) if self.logarithm else 1.0) / place) ** self.power
+
+
+ROOT = Rate(r"rate $N^{-1/2}$", "fit", GUIDES[0], 0.5)
+FAST = Rate(r"rate $(\log N/N)^{1/2}$", "T6", GUIDES[1], 0.5, logarithm=True)
+SLOW = Rate(r"rate $(\log N/N)^{1/4}$", "T5", GUIDES[2], 0.25, logarithm=True)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a panel: its rows and column, full and short name, look, role, and whether its slope is told."""
+
+    rows: pl.DataFrame
+    column: str
+    name: str
+    words: str
+    look: Series
+    role: str
+    sloped: bool = True
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A title, the curves in the order of the legend, and the rates beside them."""
+
+    title: str
+    curves: Sequence[Curve]
+    rates: Sequence[Rate]
+
+
+def draw_convergence(measures: pl.DataFrame, certificates: pl.DataFrame, stem: Path) -> list[Path]:
+    """Draw one setting of a study; write ``stem`` with .pdf, .png and .txt (the caption), return the paths.
+
+    The first panel has the estimators with the floor; the others, where there are certificates of total variation,
+    have these beside the fit. Lines are medians over seeds, bands run from the first to the third quartile. Legends
+    give slopes with their intervals, fitted from `least_size` on. The mark of a size is hollow if some of its fits
+    were not accepted, and tells how many.
+
+    Parameters
+    ----------
+    measures, certificates
+        Tables of a study (see `conv4rec_experiments.studies.tables`) with rows of one truth, protocol and sampling;
+        the second may be empty.
+    stem
+        Path without suffix.
+
+    Raises
+    ------
+    InputError
+        If the measures are of no or several settings.
     """
-    several = table["size"].n_unique() > 1
+    setting = only_setting(measures)
+    panels = [_estimators(measures), *_certificates(measures, setting.rows(certificates))]
+    below = panels[2:]
     with applied():
-        figure = new_figure(6.4, 5.6)
-        axes = figure.subplots()
-        for column, (words, look) in CURVES.items():
-            fitted = slope(table, column, _least_size(table)) if several else None
-            _curve(axes, table, column, words, look, fitted)
-        axes.set(
-            xscale="log",
-            yscale="log",
-            xlabel="scored interactions $N$",
-            ylabel="total variation (mean over users)",
+        figure = new_figure(WIDTH if len(panels) > 1 else 5.0, 8.2 if below else 4.4)
+        cells = figure.add_gridspec(2 if below else 1, 6)
+        upper_row = min(2, len(panels))
+        for place, panel in enumerate(panels):
+            row, column, across = (0, place, 6 // upper_row) if place < 2 else (1, place - 2, 6 // len(below))
+            axes = figure.add_subplot(cells[row, column * across : (column + 1) * across])
+            _draw(axes, panel, first=column == 0)
+        return [
+            *save(figure, stem),
+            write_text(stem.with_name(f"{stem.name}.txt"), caption(measures, certificates) + "\n"),
+        ]
+
+
+def draw_protocols(measures: pl.DataFrame, stem: Path) -> list[Path]:
+    """Draw one truth under each protocol, side by side: only with fixed profiles need total variation vanish.
+
+    Parameters
+    ----------
+    measures
+        Rows of one truth and sampling, under one or more protocols.
+    stem
+        Path without suffix; .pdf, .png and .txt are written.
+    """
+    found = settings(measures)
+    with applied():
+        figure = new_figure(WIDTH, 4.2)
+        drawn = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
+        for axes, setting in zip(drawn, found, strict=True):
+            panel = _estimators(setting.rows(measures))
+            _draw(axes, Panel(setting.protocol, panel.curves, panel.rates), first=setting == found[0])
+        return [*save(figure, stem), write_text(stem.with_name(f"{stem.name}.txt"), caption_protocols(measures) + "\n")]
+
+
+def _estimators(measures: pl.DataFrame) -> Panel:
+    fits = measures.filter(pl.col("estimator") == "fit")
+    curves = [
+        Curve(measures.filter(pl.col("estimator") == name), "tv", ESTIMATORS[name], ESTIMATORS[name], LOOKS[name], name)
+        for name in ("histogram", "smoothed", "fit")
+    ]
+    curves.append(
+        Curve(fits.drop_nulls("floor"), "floor", "statistical floor", "statistical floor", LOOKS["floor"], "floor")
+    )
+    beyond = fits.filter(pl.col("tv_limit") > 0)
+    curves.append(
+        Curve(beyond, "tv_limit", "limit of the class", "limit of the class", LOOKS["limit"], "limit", sloped=False)
+    )
+    return Panel("estimators", [curve for curve in curves if not curve.rows.is_empty()], [ROOT])
+
+
+def _certificates(measures: pl.DataFrame, certificates: pl.DataFrame) -> list[Panel]:
+    """Group the certificates of total variation: those from the sample itself, and T7 by its basis."""
+    given = certificates.filter(pl.col("theorem").is_in(VARIATIONS) & pl.col("bound").is_not_null())
+    fit = replace(next(curve for curve in _estimators(measures).curves if curve.role == "fit"), sloped=False)
+    on_blocks = pl.col("theorem").str.starts_with("T7")
+    groups: list[tuple[str, pl.DataFrame, Sequence[Rate]]]
+    groups = [("T5, T6 and T9-lower", given.filter(~on_blocks), (FAST, SLOW))]
+    groups += [(title, given.filter(on_blocks & (pl.col("basis") == basis)), (ROOT,)) for basis, title in BASES.items()]
+    panels = []
+    for title, rows, rates in groups:
+        curves = [_certificate(title, words, of_one) for words, of_one in in_order(rows)]
+        if curves:
+            panels.append(Panel(title, [*curves, fit], rates))
+    return panels
+
+
+def _certificate(title: str, words: str, rows: pl.DataFrame) -> Curve:
+    theorem = str(rows["theorem"][0])
+    # The title of the panel says the basis.
+    shown = words if title not in BASES.values() else words.replace(f" {rows['basis'][0]}", "")
+    shown += " (from below)" if rows["side"][0] == "lower" else ""
+    look = LOOKS["coarse" if words.endswith("coarse") else theorem]
+    return Curve(rows, "bound", words, shown, look, theorem)
+
+
+def _draw(axes: Axes, panel: Panel, first: bool) -> None:
+    seen = [_curve(axes, curve) for curve in panel.curves]
+    for rate in panel.rates:
+        for curve in panel.curves:
+            if curve.role == rate.curve:
+                _rate(axes, rate, curve)
+    positive = [value for values in seen for value in values if value > 0]
+    axes.set(xscale="log", yscale="log", xlabel=SIZE)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_title(panel.title, fontsize=10)
+    if first:
+        axes.set_ylabel(VARIATION)
+    if positive:
+        decades(axes.yaxis, min(positive), max(positive))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.19), handlelength=2.6, fontsize=7, labelspacing=0.3)
+
+
+def _curve(axes: Axes, curve: Curve) -> Sequence[float]:
+    found = quantiles(curve.rows, curve.column)
+    # A logarithmic axis has no zero: bounds from below are 0 where they say nothing.
+    size, low, middle, high = (values[found.middle > 0] for values in found)
+    fitted = _slope(curve)
+    label = curve.words if fitted is None else f"{curve.words}: {interval(fitted)}"
+    look = curve.look
+    if not size.size:
+        axes.plot([], [], label=f"{curve.words}: 0 in the median", linestyle="")
+        return []
+    axes.plot(size, middle, label=label, color=look.color, linestyle=look.linestyle, marker=look.marker)
+    axes.fill_between(size, np.where(low > 0, low, middle), high, color=look.color, alpha=0.25, linewidth=0)
+    if curve.role == "fit":
+        for at, total, failed in _not_accepted(curve.rows):
+            value = float(middle[size == at][0])
+            axes.plot(at, value, marker=look.marker, markerfacecolor="white", markeredgecolor=look.color, zorder=3)
+            axes.annotate(
+                f"{failed}/{total}",
+                (at, value),
+                xytext=(0, -11),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+                bbox=WHITE,
+            )
+    return [float(value) for value in middle]
+
+
+def _not_accepted(fits: pl.DataFrame) -> list[tuple[int, int, int]]:
+    """Sizes with fits that were not accepted: the size, how many fits, and how many were not."""
+    counts = fits.group_by("size").agg(pl.len().alias("total"), (pl.col("state") != "accepted").sum().alias("failed"))
+    return counts.filter(pl.col("failed") > 0).sort("size").rows()
+
+
+def _rate(axes: Axes, rate: Rate, curve: Curve) -> None:
+    """Draw the rate a little above its curve where that is least beside it; what is near the trivial 1 shows no rate."""
+    found = quantiles(curve.rows, curve.column)
+    telling = (found.middle > 0) & (found.middle < NEAR_TRIVIAL)
+    if telling.any() and len(found.size) > 1:
+        size, middle = found.size[telling], found.middle[telling]
+        places = np.geomspace(found.size[0], found.size[-1], POINTS)
+        values = rate.at(places) * (middle / rate.at(size)).min() * ABOVE
+        below = values <= max(ABOVE, found.middle.max())
+        axes.plot(
+            places[below],
+            values[below],
+            color="0.45",
+            linestyle=rate.linestyle,
+            linewidth=0.9,
+            label=rate.words,
+            zorder=1,
         )
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        title = f"slopes from $N$ = {_least_size(table):,} on, with 95 % intervals" if several else None
-        figure.legend(loc="outside lower center", handlelength=3.4, title=title)
-        return [*save(figure, stem), write_text(stem.with_name(f"{stem.name}.txt"), caption(table) + "\n")]
 
 
-def _least_size(table: pl.DataFrame) -> int:
-    sizes = table["size"].unique()
-    return LEAST_SIZE_OF_SLOPES if (sizes >= LEAST_SIZE_OF_SLOPES).sum() >= 2 else int(sizes.to_numpy().min())
+def _slope(curve: Curve) -> Slope | None:
+    if not curve.sloped or curve.rows["size"].n_unique() < 2:
+        return None
+    for _, _, *found in slopes(curve.rows, curve.column, ["truth", "truth_seed"]).rows():
+        return Slope(*found)
+    return None
 
 
-def _curve(axes: Axes, table: pl.DataFrame, column: str, words: str, look: Series, fitted: Slope | None) -> None:
-    low, middle, high = (
-        table.group_by("size").agg(pl.col(column).quantile(share, "linear")).sort("size") for share in (0.25, 0.5, 0.75)
+def caption(measures: pl.DataFrame, certificates: pl.DataFrame) -> str:
+    """Say in words what the figure of one setting shows; medians of certificates are rounded to the safe side."""
+    setting = only_setting(measures)
+    panels = [_estimators(measures), *_certificates(measures, setting.rows(certificates))]
+    sentences = [
+        f"Total variation to a known truth against the number N of scored interactions: {setting.words}; "
+        f"{sizes_and_seeds(measures)}. Distances are means over the sample's own user mix; lines are medians over "
+        "seeds, bands run from the first to the third quartile.",
+        _fits(measures),
+        *_floor(measures),
+        "Histogram: each user's observed shares. Smoothed histogram: the same, shrunk towards popularity.",
+        *_slopes(measures, panels),
+        *_bounds(setting, certificates),
+    ]
+    return " ".join(sentences)
+
+
+def caption_protocols(measures: pl.DataFrame) -> str:
+    """Say in words what the figure of several protocols shows, with its numbers."""
+    found = settings(measures)
+    first = found[0]
+    sentences = [
+        f"Total variation against the number N of scored interactions under {counted(len(found), 'protocol')}: "
+        f"truth {first.truth} (seed {first.truth_seed}), {first.sampling} sampling. Fits to a fixed profile have the "
+        "truth's own profiles as input. In self-reconstruction a network reads the sample that it is fitted to, and "
+        "its total variation need not vanish."
+    ]
+    for setting in found:
+        rows = setting.rows(measures)
+        fits = quantiles(rows.filter(pl.col("estimator") == "fit"), "tv")
+        sentences.append(
+            f"{setting.protocol.capitalize()}: {sizes_and_seeds(rows)}; median total variation of the fits "
+            f"{fits.middle[0]:.3g} at {fits.size[0]:,} and {fits.middle[-1]:.3g} at {fits.size[-1]:,}. {_fits(rows)}"
+        )
+    return " ".join(sentences)
+
+
+def _fits(measures: pl.DataFrame) -> str:
+    fits = measures.filter(pl.col("estimator") == "fit")
+    accepted = int((fits["state"] == "accepted").sum())
+    words = (
+        f"Fitted Conv4Rec: maximum likelihood from starts blind to the truth; {accepted} of {len(fits)} fits accepted"
     )
-    size = middle["size"].to_numpy()
-    label = words if fitted is None else f"{words}: {_interval(fitted)}"
-    axes.plot(
-        size,
-        middle[column].to_numpy(),
-        label=label,
-        color=look.color,
-        linestyle=look.linestyle,
-        marker=look.marker,
-    )
-    axes.fill_between(size, low[column].to_numpy(), high[column].to_numpy(), color=look.color, alpha=0.3, linewidth=0)
+    others = fits.filter(pl.col("state") != "accepted")["state"].value_counts().sort("state").rows()
+    words += f" ({', '.join(f'{state}: {count}' for state, count in others)})" if others else ""
+    gaps = fits["gap"].drop_nulls().to_numpy()
+    return f"{words}, greatest optimisation gap {gaps.max():.1e} nats." if gaps.size else f"{words}."
 
 
-def _interval(fitted: Slope) -> str:
-    """Slope with its interval, or alone where nothing varies between seeds."""
-    if np.isclose(fitted.low, fitted.high, atol=1e-9):
-        return f"{fitted.value:.3f}".replace("-", "−")
-    return f"{fitted.value:.3f} [{fitted.low:.3f}, {fitted.high:.3f}]".replace("-", "−")
+def _floor(measures: pl.DataFrame) -> list[str]:
+    fits = measures.filter(pl.col("estimator") == "fit")
+    found = []
+    known = fits.drop_nulls("floor")
+    if not known.is_empty():
+        ratios = quantiles(known.with_columns(ratio=pl.col("tv") / pl.col("floor")), "ratio")
+        told = ", ".join(f"{ratio:.2f} at {size:,}" for size, ratio in zip(ratios.size, ratios.middle, strict=True))
+        found.append(
+            "Statistical floor: what an efficient fit has on average for large N; the median of fitted over floor is "
+            f"{told}."
+        )
+    beyond = fits.filter(pl.col("tv_limit") > 0)
+    if not beyond.is_empty():
+        limit = float(np.median(beyond["tv_limit"].to_numpy()))
+        found.append(f"The class does not contain the truth; its fits tend to a law at total variation {limit:.3g}.")
+    return found
 
 
-def caption(table: pl.DataFrame) -> str:
-    """Say in words what the figure of a convergence study shows, with its numbers."""
-    first = table.row(0, named=True)
-    sizes, seeds = table["size"].unique().sort().to_list(), table["seed"].n_unique()
-    ratios = table.group_by("size").agg((pl.col("tv") / pl.col("floor")).median()).sort("size")["tv"].to_list()
-    accepted = int((table["state"] == "accepted").sum())
-    return (
-        f"Total variation to a known truth ({first['truth']}, seed {first['truth_seed']}), averaged over the sample's "
-        f"user mix, against the number N of scored interactions; {seeds} seeds at each size from {sizes[0]:,} to "
-        f"{sizes[-1]:,}. Lines are medians over seeds, bands run from the first to the third quartile. Fitted "
-        f"Conv4Rec: maximum likelihood from starts blind to the truth; {accepted} of {len(table)} fits accepted, "
-        f"greatest optimisation gap {table['gap'].to_numpy().max():.1e} nats. Statistical floor: what a "
-        "maximum-likelihood fit has on average for large N; the median of fitted over floor is "
-        f"{', '.join(f'{ratio:.2f} at {size:,}' for size, ratio in zip(sizes, ratios, strict=True))}. Histogram "
-        "estimator: each user's observed shares. T6 certificate: an upper bound that holds for each fit with "
-        f"confidence {confidence(first['delta'])}. Slopes: least squares on log medians from N = "
-        f"{_least_size(table):,} on, with 95 % bootstrap intervals over seeds."
-    )
+def _slopes(measures: pl.DataFrame, panels: Sequence[Panel]) -> list[str]:
+    fitted = [(curve.name, _slope(curve)) for panel in panels for curve in panel.curves]
+    words = "; ".join(f"{name} {interval(one)}" for name, one in fitted if one is not None)
+    if not words:
+        return []
+    return [
+        f"Slopes by least squares on log medians from N = {least_size(measures):,} on, with 95 % bootstrap intervals "
+        f"over seeds: {words}. Thin grey lines have the rates of theory."
+    ]
+
+
+def _bounds(setting: Setting, certificates: pl.DataFrame) -> list[str]:
+    rows = setting.rows(certificates).filter(pl.col("theorem").is_in(VARIATIONS))
+    if rows.is_empty():
+        return []
+    last = int(rows["size"].to_numpy().max())
+    told = []
+    for words, of_one in in_order(rows):
+        bounds = of_one.filter(pl.col("size") == last)["bound"].drop_nulls().to_numpy()
+        refused = int(of_one["refused"].is_not_null().sum())
+        parts = []
+        if bounds.size:
+            side, middle = str(of_one["side"][0]), float(np.median(bounds))
+            parts.append(f"at least {lower(middle, 3)}" if side == "lower" else f"at most {upper(middle, 3)}")
+        if refused:
+            parts.append(f"refused {refused} of {len(of_one)} times")
+        told.append(f"{words} {', '.join(parts)}")
+    deltas = rows["delta"].unique().sort().to_list()
+    return [
+        f"Each certificate holds with confidence {', '.join(confidence(delta) for delta in deltas)} by itself; their "
+        f"medians at N = {last:,}: {'; '.join(told)}."
+    ]

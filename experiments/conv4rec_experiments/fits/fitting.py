@@ -1,138 +1,74 @@
-r"""Maximum likelihood by Fisher scoring from starts that know nothing of the truth.
+r"""Maximum likelihood by Fisher scoring and Newton steps from starts that know nothing of the truth.
 
 Levenberg-Marquardt steps ``(F + mu I) step = -gradient`` on the mean loss. Random starts first descend a loss with a
 small ridge that fades geometrically to zero: without it many starts run into saturated codes and stay there. The
-best of these short runs are continued on the plain loss, and the least training loss wins. The truth's own training
-loss never steers a step; it only says whether a fit is accepted and whether another round of starts is worth while.
+best of these short runs are continued on the plain loss to within a part of a standard error. Fisher scoring converges
+only linearly there, so steps with the exact Hessian carry the best of them to the rounding level of its gradient. The
+truth's own training loss never steers a step; it only says whether a fit is accepted and whether another round of
+starts is worth while.
+
+The likelihood need not have a maximum: with few counts its supremum lies at infinity, where codes saturate or lose
+their curvature. Such a fit ends close to the supremum, with weights that would grow for ever, in a state of its own.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import xlogy
+from torch import Tensor
 
 from conv4rec.errors import InputError
 from conv4rec_experiments.fits.descent import Descent
 from conv4rec_experiments.fits.likelihood import Likelihood
+from conv4rec_experiments.fits.outcomes import Fit, Settings, State
 
 __all__ = ["Fit", "Settings", "State", "fit", "fit_many", "one_thread"]
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
-MEMBERS_AT_ONCE = 64
+MEMBERS_AT_ONCE = 32
+DENSE_MOST = 3_000  # above so many parameters no Fisher matrix is formed
+MOVING = 1e-3  # log-probabilities that one more step would still move by so much have no limit
 
 
-class State(StrEnum):
-    """How a fit ended."""
+def fit(
+    likelihood: Likelihood, counts: Counts, truth_loss: float | None, seed: int, settings: Settings | None = None
+) -> Fit:
+    """Fit one count table of shape (user, cell); see `fit_many`.
 
-    ACCEPTED = "accepted"
-    ABOVE_TRUTH = "training loss above the truth's"
-    GRADIENT = "gradient above tolerance"
-    STALLED = "stalled"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How hard a fit tries.
-
-    Attributes
-    ----------
-    starts
-        Random starts in each round.
-    kept
-        How many of them are continued after screening.
-    screening, iterations
-        Steps of the short runs, and at most so many steps after them.
-    rounds
-        A fit whose training loss is still above the truth's gets another round, at most so many in all.
-    tolerance
-        Greatest gradient norm, in standard errors, of an accepted fit (see `Fit.gradient_norm`).
-    scale
-        Standard deviation of the starting weights.
-    ridge, fading
-        The screening loss adds ``ridge * fading**step * ||theta||^2 / 2``.
+    Examples
+    --------
+    >>> likelihood = Likelihood(np.ones((1, 2, 1)), channels=1, code=1)
+    >>> found = fit(likelihood, np.array([[3, 1]]), truth_loss=0.6, seed=0)
+    >>> np.exp(likelihood.log_law(found.theta)).round(4).tolist(), found.state.value
+    ([[0.75, 0.25]], 'accepted')
     """
-
-    starts: int = 8
-    kept: int = 3
-    screening: int = 30
-    iterations: int = 120
-    rounds: int = 3
-    tolerance: float = 0.5
-    scale: float = 0.5
-    ridge: float = 2e-3
-    fading: float = 0.75
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.kept <= self.starts:
-            raise InputError(
-                f"{self.kept} starts were to be kept of {self.starts}; keep at least one and at most all of them."
-            )
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    r"""One maximum-likelihood fit.
-
-    Attributes
-    ----------
-    theta
-        Flat weights, shape (parameter,).
-    training_loss
-        Mean loss on the sample, in nats.
-    truth_loss
-        Mean loss of the truth on the same sample, in nats.
-    gradient_norm
-        Distance from stationarity in standard errors, ``sqrt(N g^T (F + I/N)^{-1} g)`` for the gradient g of the mean
-        loss; the truth itself lies about ``sqrt(rank F)`` away.
-    iterations
-        Steps of the winning start, screening included.
-    starts
-        Random starts used, all rounds together.
-    state
-        How it ended.
-    """
-
-    theta: Array
-    training_loss: float
-    truth_loss: float
-    gradient_norm: float
-    iterations: int
-    starts: int
-    state: State
-
-    @property
-    def gap(self) -> float:
-        """Optimisation gap in nats: training loss minus the truth's training loss; an optimum has it below 0."""
-        return self.training_loss - self.truth_loss
-
-
-def fit(likelihood: Likelihood, counts: Counts, truth_loss: float, seed: int, settings: Settings | None = None) -> Fit:
-    """Fit one count table of shape (user, cell); see `fit_many`."""
     return fit_many(likelihood, counts[None], [truth_loss], [seed], settings)[0]
 
 
 def fit_many(
     likelihood: Likelihood,
     counts: Counts,
-    truth_losses: Sequence[float],
+    truth_losses: Sequence[float | None],
     seeds: Sequence[int],
     settings: Settings | None = None,
+    theta0: Array | None = None,
 ) -> list[Fit]:
     """Fit count tables of shape (replicate, user, cell), many members in one tensor program.
 
-    Each replicate draws its starts from its own seed. ``truth_losses`` are the truth's training losses in nats.
+    Each replicate draws its starts from its own seed. ``truth_losses`` are the truth's training losses in nats, or
+    None where no loss is a goal. ``theta0`` of shape (replicate, parameter) is one more start of each replicate, for
+    instance a fit to earlier counts; it is continued unscreened, and with ``settings.starts = 0`` it is the only one.
 
     Raises
     ------
     InputError
-        If the tables do not have the likelihood's shape, or one of them is empty.
+        If the tables or ``theta0`` do not have the likelihood's shape, a table is empty, or there is no start.
     """
-    settings = settings or Settings()
     expected = (len(seeds), likelihood.users, likelihood.cells)
     if counts.shape != expected or len(truth_losses) != len(seeds):
         raise InputError(
@@ -141,13 +77,41 @@ def fit_many(
         )
     if (counts.sum(axis=(1, 2)) == 0).any():
         raise InputError("A count table is empty; a fit needs at least one interaction; leave that table out.")
-    step = max(1, MEMBERS_AT_ONCE // settings.starts)
+    if theta0 is not None and (theta0.shape != (len(seeds), likelihood.size) or not np.isfinite(theta0).all()):
+        raise InputError(
+            f"Starting weights of shape {theta0.shape} were given; expected finite numbers of shape "
+            f"{(len(seeds), likelihood.size)}."
+        )
+    chosen = settings or Settings()
+    if chosen.starts == 0 and theta0 is None:
+        raise InputError("There is no start: starts is 0 and no weights were given; raise starts or give weights.")
+    if likelihood.size > DENSE_MOST:
+        return _fit_large(likelihood, counts, truth_losses, seeds, settings)
+    step = max(1, MEMBERS_AT_ONCE // max(1, chosen.starts))
     fits: list[Fit] = []
     with one_thread(), torch.no_grad():
         for begin in range(0, len(seeds), step):
             part = slice(begin, begin + step)
-            fits += _fit_group(likelihood, counts[part], truth_losses[part], seeds[part], settings)
+            warm = None if theta0 is None else theta0[part]
+            fits += _fit_group(likelihood, counts[part], truth_losses[part], seeds[part], chosen, warm)
     return fits
+
+
+def _fit_large(
+    likelihood: Likelihood,
+    counts: Counts,
+    truth_losses: Sequence[float | None],
+    seeds: Sequence[int],
+    settings: Settings | None,
+) -> list[Fit]:
+    """Fit one table after the other without a Fisher matrix."""
+    from conv4rec_experiments.fits.matrix_free import fit_large  # it fits with the settings and states of this module
+
+    losses = [np.inf if loss is None else loss for loss in truth_losses]
+    return [
+        fit_large(likelihood, table, loss, seed, settings)
+        for table, loss, seed in zip(counts, losses, seeds, strict=True)
+    ]
 
 
 @contextmanager
@@ -164,17 +128,20 @@ def one_thread() -> Iterator[None]:
 def _fit_group(
     likelihood: Likelihood,
     counts: Counts,
-    truth_losses: Sequence[float],
+    truth_losses: Sequence[float | None],
     seeds: Sequence[int],
     settings: Settings,
+    theta0: Array | None,
 ) -> list[Fit]:
     generators = [np.random.default_rng(seed) for seed in seeds]
     best: dict[int, Fit] = {}
     pending = list(range(len(seeds)))
-    for _ in range(settings.rounds):
-        found = _round(likelihood, counts[pending], [generators[i] for i in pending], settings)
-        for i, (run, winner) in zip(pending, found, strict=True):
-            candidate = _judge(run, winner, truth_losses[i], settings)
+    for _ in range(settings.rounds if settings.starts else 1):
+        warm = None if theta0 is None else theta0[pending]
+        run, agreement = _round(likelihood, counts[pending], [generators[i] for i in pending], settings, warm)
+        moves = run.moves()
+        for member, i in enumerate(pending):
+            candidate = _judge(run, member, moves, counts[i], truth_losses[i], agreement[member], settings)
             before = best.get(i)
             used = settings.starts + (before.starts if before else 0)
             if before is None or candidate.training_loss < before.training_loss:
@@ -187,29 +154,53 @@ def _fit_group(
 
 
 def _round(
-    likelihood: Likelihood, counts: Counts, generators: Sequence[np.random.Generator], settings: Settings
-) -> Iterator[tuple[Descent, int]]:
-    """Screen the starts of every replicate, continue the best; yield each replicate's winning member."""
-    replicates, starts, kept = len(counts), settings.starts, settings.kept
+    likelihood: Likelihood,
+    counts: Counts,
+    generators: Sequence[np.random.Generator],
+    settings: Settings,
+    theta0: Array | None,
+) -> tuple[Descent, list[int]]:
+    """Screen the starts of every replicate, continue the best, polish one; one member of each, and the agreement."""
+    replicates, starts = len(counts), settings.starts
     sizes = torch.as_tensor(counts.sum(axis=(1, 2)), dtype=torch.float64)
     tables = torch.as_tensor(counts, dtype=torch.float64) / sizes[:, None, None]
-    theta = torch.as_tensor(
-        np.concatenate(
-            [
-                _starts(likelihood, table, generator, settings)
-                for table, generator in zip(counts, generators, strict=True)
-            ]
+    parts: list[Descent] = []
+    if starts:
+        theta = torch.as_tensor(
+            np.concatenate(
+                [
+                    _starts(likelihood, table, generator, settings)
+                    for table, generator in zip(counts, generators, strict=True)
+                ]
+            )
         )
+        owner = torch.arange(replicates).repeat_interleave(starts)
+        short = Descent(likelihood, tables[owner], sizes[owner], theta)
+        short.run(settings.screening, settings.tolerance, settings.ridge, settings.fading)
+        order = torch.argsort(short.loss.reshape(replicates, starts), dim=1, stable=True)[:, : settings.kept]
+        parts.append(short.select((order + starts * torch.arange(replicates)[:, None]).flatten()))
+    if theta0 is not None:
+        parts.append(Descent(likelihood, tables, sizes, torch.as_tensor(theta0).clone()))
+    for part in parts:
+        part.run(settings.iterations, settings.tolerance)
+    losses = torch.cat([part.loss.reshape(replicates, -1) for part in parts], dim=1)
+    places = torch.cat(
+        [
+            torch.arange(len(part.loss)).reshape(replicates, -1) + sum(len(before.loss) for before in parts[:index])
+            for index, part in enumerate(parts)
+        ],
+        dim=1,
     )
-    owner = torch.arange(replicates).repeat_interleave(starts)
-    short = Descent(likelihood, tables[owner], sizes[owner], theta)
-    short.run(settings.screening, settings.tolerance, settings.ridge, settings.fading)
-    order = torch.argsort(short.loss.reshape(replicates, starts), dim=1, stable=True)[:, :kept]
-    chosen = (order + starts * torch.arange(replicates)[:, None]).flatten()
-    long = short.select(chosen)
-    long.run(settings.iterations, settings.tolerance)
-    for index, best in enumerate(long.loss.reshape(replicates, kept).argmin(dim=1).tolist()):
-        yield long, index * kept + best
+    least, chosen = losses.min(dim=1)
+    agreement = (losses - least[:, None] <= (settings.tolerance**2 / sizes)[:, None]).sum(1).tolist()
+    winners = Descent.joined(parts).select(places[torch.arange(replicates), chosen])
+    winners.polish(settings.polishing, settings.sharpness / 10)
+    blunt = torch.nonzero(winners.gradient.abs().amax(1) > settings.sharpness)[:, 0]
+    if settings.polishing and len(blunt):  # along a bent valley the loss falls while the gradient may rise
+        again = winners.select(blunt)
+        again.run(settings.iterations, settings.tolerance)
+        winners.store(again, blunt)
+    return winners, agreement
 
 
 def _starts(likelihood: Likelihood, counts: Counts, generator: np.random.Generator, settings: Settings) -> Array:
@@ -221,12 +212,24 @@ def _starts(likelihood: Likelihood, counts: Counts, generator: np.random.Generat
     return result
 
 
-def _judge(run: Descent, member: int, truth_loss: float, settings: Settings) -> Fit:
+def _judge(
+    run: Descent,
+    member: int,
+    moves: Tensor,
+    counts: Counts,
+    truth_loss: float | None,
+    agreement: int,
+    settings: Settings,
+) -> Fit:
+    size = float(run.sizes[member])
     loss, norm = float(run.loss[member]), run.gradient_norm(member)
-    if loss > truth_loss:
+    sharp = float(run.gradient[member].abs().max())
+    if truth_loss is not None and not loss <= truth_loss:
         state = State.ABOVE_TRUTH
+    elif norm <= settings.tolerance and (sharp > settings.sharpness or float(moves[member]) > MOVING):
+        state = State.BOUNDARY
     elif norm <= settings.tolerance:
-        state = State.ACCEPTED
+        state = State.STATIONARY if truth_loss is None else State.ACCEPTED
     elif run.stuck(member):
         state = State.STALLED
     else:
@@ -234,9 +237,19 @@ def _judge(run: Descent, member: int, truth_loss: float, settings: Settings) -> 
     return Fit(
         theta=run.theta[member].numpy().copy(),
         training_loss=loss,
-        truth_loss=truth_loss,
+        truth_loss=float("nan") if truth_loss is None else truth_loss,
         gradient_norm=norm,
         iterations=int(run.steps[member]),
         starts=settings.starts,
         state=state,
+        gradient_max=sharp,
+        newton_decrement=norm**2 / (2 * size),
+        saturated_gap=loss - _saturated(counts),
+        agreement=agreement,
     )
+
+
+def _saturated(counts: Counts) -> float:
+    """Conditional entropy of cells given users in the sample itself, in nats: no law has less training loss."""
+    total = counts.sum(axis=1, keepdims=True)
+    return float(-xlogy(counts, counts / np.maximum(total, 1)).sum() / counts.sum())

@@ -1,17 +1,74 @@
 """Realisable truths: random Conv4Rec teachers."""
 
 from math import log
+from typing import Any
 
 import numpy as np
-from scipy.optimize import bisect
+from numpy.typing import NDArray
+from scipy.optimize import brentq
 
-from conv4rec.errors import InputError
 from conv4rec_experiments.fits.likelihood import Likelihood
+from conv4rec_experiments.truths.profiles import random_profiles
+from conv4rec_experiments.truths.sizes import Sizes, between, generator
 from conv4rec_experiments.truths.truth import Array, Truth
 
-__all__ = ["reference_truth", "small_truth"]
+__all__ = ["Teacher", "reference_truth", "small_truth"]
 
 ENCODER = ("lift", "encode", "code_bias")
+
+
+class Teacher:
+    r"""A random network with fixed profiles, sharper the larger its scale.
+
+    Identity lift, tanh codes. Lift, encode and code bias are standard Gaussians, so that the codes' arguments are of
+    order one. Decode and project are standard Gaussians times the scale, the cell bias times half of it, so that users
+    differ by more than popularity.
+
+    Parameters
+    ----------
+    rng
+        Draws the profiles first, each of random items at random levels, and then the Gaussians.
+    sizes
+        Sizes of profiles and network.
+
+    Examples
+    --------
+    >>> sizes = Sizes(users=2, items=2, levels=1, channels=1, code=1, profile_items=1)
+    >>> Teacher(np.random.default_rng(0), sizes).law(0.0).tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+
+    def __init__(self, rng: np.random.Generator, sizes: Sizes) -> None:
+        self.profiles: NDArray[np.int64] = random_profiles(rng, sizes)
+        self.likelihood = Likelihood(self.profiles, sizes.channels, sizes.code)
+        self.gaussian = self.likelihood.unpack(rng.standard_normal(self.likelihood.size))
+
+    def weights(self, scale: float) -> dict[str, Array]:
+        """Named weights at a scale."""
+        scales = dict.fromkeys(ENCODER, 1.0) | {"decode": scale, "project": scale, "cell_bias": scale / 2}
+        return {name: scales[name] * value for name, value in self.gaussian.items()}
+
+    def log_law(self, scale: float) -> Array:
+        """Conditional log-probabilities (user, cell) at a scale."""
+        return self.likelihood.log_law(self.likelihood.pack(self.weights(scale)))
+
+    def law(self, scale: float) -> Array:
+        """Conditional law (user, cell) at a scale."""
+        law: Array = np.exp(self.log_law(scale))
+        return law
+
+    def scale(self, entropy_share: float) -> float:
+        """Find the scale at which uniform users have the entropy ``entropy_share * log(items * levels)``."""
+        between("entropy share", entropy_share, 0, 1)
+
+        def excess(scale: float) -> float:
+            log_law = self.log_law(scale)
+            return float(-(np.exp(log_law) * log_law).sum(axis=1).mean()) - entropy_share * log(self.likelihood.cells)
+
+        lower, upper = 0.0, 1.0
+        while excess(upper) > 0:
+            lower, upper = upper, 2 * upper
+        return float(brentq(excess, lower, upper, xtol=1e-12))
 
 
 def reference_truth(
@@ -29,10 +86,12 @@ def reference_truth(
     """Draw a random Conv4Rec teacher: the reference truth, on which figures compare.
 
     Every user has a fixed profile of ``profile_items`` random items, each at a random level, and users are uniform.
-    Identity lift, tanh codes. Lift, encode and code bias are standard Gaussians, so that the codes' arguments are of
-    order one. Decode and project are standard Gaussians times one scale, the cell bias times half of it, so that users
-    differ by more than popularity; bisection finds the scale at which the conditional entropy is
-    ``entropy_share * log(items * levels)``.
+    The network is a `Teacher` at the scale where the conditional entropy is ``entropy_share * log(items * levels)``.
+
+    Raises
+    ------
+    InputError
+        If the sizes do not go together, or the entropy share does not lie between 0 and 1.
 
     Examples
     --------
@@ -40,46 +99,33 @@ def reference_truth(
     >>> round(truth.entropy / log(truth.cells), 6)
     0.82
     """
-    if not 1 <= profile_items <= items:
-        raise InputError(
-            f"A profile of {profile_items} items was asked for among {items}; it must hold 1 to {items}; change it."
-        )
-    if not 0 < entropy_share < 1:
-        raise InputError(
-            f"The entropy share was {entropy_share}; it must lie strictly between 0 and 1; for instance 0.82."
-        )
-    rng = np.random.default_rng(seed)
-    profiles = np.zeros((users, items, levels), dtype=np.int64)
-    for profile in profiles:
-        profile[rng.choice(items, profile_items, replace=False), rng.integers(levels, size=profile_items)] = 1
-    likelihood = Likelihood(profiles, channels, code)
-    gaussian = likelihood.unpack(rng.standard_normal(likelihood.size))
-
-    def teacher(scale: float) -> dict[str, Array]:
-        scales = dict.fromkeys(ENCODER, 1.0) | {"decode": scale, "project": scale, "cell_bias": scale / 2}
-        return {name: scales[name] * gaussian[name] for name in gaussian}
-
-    def excess(scale: float) -> float:
-        log_law = likelihood.log_law(likelihood.pack(teacher(scale)))
-        return float(-(np.exp(log_law) * log_law).sum(axis=1).mean()) - entropy_share * log(likelihood.cells)
-
-    upper = 1.0
-    while excess(upper) > 0:
-        upper *= 2
-    weights = teacher(bisect(excess, 0.0, upper, xtol=1e-12))
+    sizes = Sizes(users, items, levels, channels, code, profile_items)
+    teacher = Teacher(generator(seed), sizes)
+    scale = teacher.scale(entropy_share)
     return Truth(
         name=name,
         seed=seed,
-        profiles=profiles,
+        profiles=teacher.profiles,
         pi=np.full(users, 1 / users),
-        law=np.exp(likelihood.log_law(likelihood.pack(weights))),
+        law=teacher.law(scale),
         channels=channels,
         code=code,
-        weights=weights,
+        weights=teacher.weights(scale),
         realisable=True,
     )
 
 
-def small_truth(seed: int = 0) -> Truth:
-    """Draw the small truth (12 users, 10 items, 3 levels) on which coverage is counted over many replicates."""
-    return reference_truth(seed, users=12, items=10, profile_items=5, name="small")
+def small_truth(
+    seed: int = 0, *, users: int = 12, items: int = 10, profile_items: int = 5, name: str = "small", **options: Any
+) -> Truth:
+    """Draw the small truth (12 users, 10 items, 3 levels) on which coverage is counted over many replicates.
+
+    Other options are those of `reference_truth`.
+
+    Examples
+    --------
+    >>> truth = small_truth(0)
+    >>> truth.users, truth.items, truth.levels
+    (12, 10, 3)
+    """
+    return reference_truth(seed, users=users, items=items, profile_items=profile_items, name=name, **options)

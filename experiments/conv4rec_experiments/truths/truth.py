@@ -9,7 +9,7 @@ default that mix is the sample's own, ``n_i / N``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ __all__ = ["Counts", "Distances", "Truth", "user_mix"]
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
+LARGEST_SAMPLE = 10**18
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Distances:
@@ -34,7 +37,8 @@ class Distances:
     tv
         Total variation ``sum_i w_i sum_y |Q_i(y) - P_i(y)| / 2``, in [0, 1].
     kl
-        ``sum_i w_i sum_y Q_i(y) log(Q_i(y) / P_i(y))``, in nats: the excess risk of P.
+        ``sum_i w_i sum_y Q_i(y) log(Q_i(y) / P_i(y))``, in nats: the excess risk of P; infinite if P misses a cell
+        that Q has.
     hellinger
         ``sqrt(1 - sum_i w_i sum_y sqrt(Q_i(y) P_i(y)))``, in [0, 1].
     """
@@ -74,14 +78,19 @@ class Truth:
     pi
         User marginal, shape (user,), positive, sums to one.
     law
-        Conditional law Q, shape (user, cell), not negative; each row sums to one.
+        Conditional law Q, shape (user, cell), not negative; each row sums to one. Cells may be empty.
     channels, code, lift_activation, code_activation
         The class of networks that is fitted to samples.
     weights
-        Weights of the network of that class whose law is nearest to Q in KL, as named arrays (see
+        Weights of the network of that class whose law is nearest to Q in KL under ``pi``, as named arrays (see
         `conv4rec_experiments.fits.likelihood`), where it is known; else None.
     realisable
         Whether Q is the law of those weights.
+
+    Raises
+    ------
+    InputError
+        If the law or the user marginal is none, or their shapes do not fit the profiles.
     """
 
     name: str
@@ -95,6 +104,23 @@ class Truth:
     code_activation: str = "tanh"
     weights: Mapping[str, Array] | None = None
     realisable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.profiles.ndim != 3 or self.profiles.size == 0:
+            raise InputError(
+                f"Profiles of shape {self.profiles.shape} were given; give zeros and ones of shape (user, item, level)."
+            )
+        if self.law.shape != (self.users, self.cells) or self.pi.shape != (self.users,):
+            raise InputError(
+                f"A law of shape {self.law.shape} and a user marginal of shape {self.pi.shape} were given; "
+                f"the profiles call for {(self.users, self.cells)} and {(self.users,)}; make them agree."
+            )
+        if not (np.abs(self.law.sum(axis=1) - 1) <= ROUNDING).all() or not (self.law >= 0).all():
+            raise InputError("A row of the law is no law; its entries must not be negative and sum to 1; normalise it.")
+        if not abs(self.pi.sum() - 1) <= ROUNDING or not (self.pi > 0).all():
+            raise InputError("The user marginal is none; its entries must be positive and sum to 1; normalise it.")
+        if self.realisable and self.weights is None:
+            raise InputError(f"The truth {self.name!r} was called realisable without weights; give them as well.")
 
     @property
     def users(self) -> int:
@@ -121,6 +147,11 @@ class Truth:
         """The class of networks that is fitted to samples."""
         return Likelihood(self.profiles, self.channels, self.code, self.lift_activation, self.code_activation)
 
+    @cached_property
+    def nearest(self) -> Array | None:
+        """Log-probabilities (user, cell) of the network that is nearest to Q in KL under ``pi``; None if unknown."""
+        return None if self.weights is None else self.likelihood.log_law(self.likelihood.pack(self.weights))
+
     @property
     def entropy(self) -> float:
         r"""Conditional entropy ``-sum_i pi_i sum_y Q_i(y) log Q_i(y)`` in nats: the least risk of any model."""
@@ -128,21 +159,53 @@ class Truth:
 
     def sample(self, size: int, rng: np.random.Generator) -> Counts:
         """Draw the count table (user, cell) of ``size`` interactions by multinomials, in time free of ``size``."""
-        if size < 1:
-            raise InputError(f"The sample size was {size}; a sample needs at least one interaction; raise it.")
-        counts: Counts = rng.multinomial(rng.multinomial(size, self.pi), self.law)
+        if not isinstance(size, int | np.integer) or not 1 <= size <= LARGEST_SAMPLE:
+            raise InputError(
+                f"The sample size was {size!r}; a sample needs a whole number of interactions from 1 to "
+                f"{LARGEST_SAMPLE:.0e}; change it."
+            )
+        return self.sample_given(rng.multinomial(size, self.pi), rng)
+
+    def sample_given(self, numbers: Counts, rng: np.random.Generator) -> Counts:
+        """Draw the count table (user, cell) in which user i has ``numbers[i]`` interactions.
+
+        An empty cell stays empty whatever the rounding: a multinomial gives the last cell what is left over, so
+        every user's empty cells are drawn first.
+
+        Examples
+        --------
+        >>> from conv4rec_experiments.truths import small_truth
+        >>> counts = small_truth(0).sample_given(np.arange(12), np.random.default_rng(0))
+        >>> counts.shape, counts.sum(axis=1).tolist()
+        ((12, 30), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+        """
+        counts: Counts = np.empty(self.law.shape, dtype=np.int64)
+        ordered = rng.multinomial(numbers, np.take_along_axis(self.law, self._empty_first, axis=1))
+        np.put_along_axis(counts, self._empty_first, ordered, axis=1)
         return counts
+
+    @cached_property
+    def _empty_first(self) -> NDArray[np.int64]:
+        return np.argsort(self.law > 0, axis=1, kind="stable")
 
     def risk(self, log_law: Array, mix: Array | None = None) -> float:
         r"""Risk ``L = -sum_i w_i sum_y Q_i(y) log P_i(y)`` in nats of log-probabilities of shape (user, cell).
 
-        The mix ``w`` is the user marginal unless given.
+        The mix ``w`` is the user marginal unless given. Cells that Q or the mix does not have do not count; the
+        risk is infinite if P misses one that they have.
         """
-        return float(-(self.pi if mix is None else mix) @ (self.law * log_law).sum(axis=1))
+        weight = (self.pi if mix is None else mix)[:, None] * self.law
+        counted = weight > 0
+        if bool(np.isneginf(log_law[counted]).any()):
+            return inf
+        return float(-(weight * np.where(counted, log_law, 0.0)).sum())
 
     def empirical_risk(self, counts: Counts) -> float:
         """Mean loss in nats of the truth itself on a count table of shape (user, cell)."""
-        return float(-xlogy(counts, self.law).sum() / counts.sum())
+        total = counts.sum()
+        if total == 0:
+            raise InputError("The count table is empty; a mean loss needs at least one interaction; draw a sample.")
+        return float(-xlogy(counts, self.law).sum() / total)
 
     def tv(self, law: Array, mix: Array | None = None) -> float:
         """Total variation to a law of shape (user, cell), a mean over users under the mix (default: ``pi``)."""
@@ -157,3 +220,22 @@ class Truth:
             kl=kullback_leibler(self.law, log_law, weight),
             hellinger=sqrt(squared_hellinger(self.law, law, weight)),
         )
+
+    def comparator_excess(self, mix: Array | None = None) -> float | None:
+        r"""Excess risk ``sum_i w_i KL(Q_i || f0_i)`` in nats of the known nearest network f0 under a mix ``w``.
+
+        It is 0 for a realisable truth and None where no nearest network is known. The network is nearest under
+        ``pi``, the default mix; under another mix it is a network of the class like any other, so that the least
+        excess of the class is at most this.
+
+        Examples
+        --------
+        >>> from conv4rec_experiments.truths import latent_classes_truth, small_truth
+        >>> small_truth(0).comparator_excess(), latent_classes_truth(0).comparator_excess()
+        (0.0, None)
+        """
+        if self.realisable:
+            return 0.0
+        if self.nearest is None:
+            return None
+        return kullback_leibler(self.law, self.nearest, self.pi if mix is None else mix)

@@ -1,0 +1,116 @@
+"""T7c and T8: networks drawn from a Gaussian, the prior from the first half, scored on the second half."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conv4rec_bounds import CellCounts, Ensemble, Evidence, Posterior, TruthLoss
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_range
+from conv4rec_bounds.theorems.t7e_truth_loss import plug_in_entropy
+from conv4rec_experiments.studies.certificates.refits import Refits
+from conv4rec_experiments.studies.certificates.replicate import Replicate, mean_loss
+from conv4rec_experiments.studies.certificates.statement import Statements, answer
+from conv4rec_experiments.studies.certificates.untouched import BASES, least_loss_of_truth
+from conv4rec_experiments.truths.truth import user_mix
+
+__all__ = ["drawn_distance", "pac_bayes"]
+
+Array = NDArray[np.float64]
+
+GROUPS = 4
+COARSE = "total variation of the equal-weight ensemble of the draws (all users as one segment, groups of cells)"
+
+
+def _draws(replicate: Replicate) -> Refits:
+    """Return the draws; where networks read the sample, the fit itself stands for them, and the theorems refuse."""
+    if replicate.refits is not None:
+        return replicate.refits
+    alone = replicate.log_law[None]
+    return Refits(alone, alone, np.zeros(1))
+
+
+def drawn_distance(replicate: Replicate, delta: float) -> Statements:
+    """T7c: the ensemble of the draws, over all cells on three bases, and over coarse cells by plug-in entropy.
+
+    Coarse cells are four groups of items of about equal shares of the first half, each at each level; all users are one
+    segment.
+    """
+    for basis in BASES:
+
+        def make(basis: str = basis) -> tuple[Evidence, float]:
+            draws, part = _draws(replicate), replicate.last
+            loss = least_loss_of_truth(replicate, basis, part, 0)
+            risks = [mean_loss(part, log_law) for log_law in draws.draws]
+            evidence = Evidence(
+                cells=replicate.truth.cells,
+                protocol=replicate.declared,
+                ensemble=Ensemble(
+                    int(part.sum()), np.array(risks), draws.log_ratios, loss, blind_prior=replicate.refits is not None
+                ),
+            )
+            return evidence, replicate.distance(np.exp(draws.draws).mean(axis=0), user_mix(part))
+
+        yield answer("T7c", delta, make, basis=basis)
+    yield answer("T7c", delta, lambda: _coarse(replicate), basis="plug-in", target=COARSE)
+
+
+def _coarse(replicate: Replicate) -> tuple[Evidence, float]:
+    draws, part = _draws(replicate), replicate.last
+    member, mix = _groups(replicate), user_mix(part)
+    counts = part.sum(axis=0) @ member
+    laws = np.einsum("i,kiy,yg->kg", mix, np.exp(draws.draws), member)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # A law below the least float has an infinite loss where it is seen, and none elsewhere.
+        losses = np.where(counts > 0, -counts * np.log(laws), 0.0).sum(axis=1) / max(1, counts.sum())
+    table = CellCounts.of_table(counts[None])
+    part_evidence = Ensemble(
+        int(part.sum()),
+        losses,
+        draws.log_ratios,
+        TruthLoss(plug_in_entropy(table), "plug-in", coarse=True),
+        blind_prior=replicate.refits is not None,
+    )
+    evidence = Evidence(
+        cells=replicate.truth.cells, protocol=replicate.declared, ensemble=part_evidence, cell_counts=table
+    )
+    true = mix @ replicate.sample.target_law @ member
+    return evidence, float(np.abs(true - laws.mean(axis=0)).sum()) / 2
+
+
+def _groups(replicate: Replicate) -> NDArray[np.int64]:
+    """Membership of cells in groups of items at each level, shape (cell, group), from all blocks but the last."""
+    truth = replicate.truth
+    seen = replicate.sample.blocks[:-1].sum(axis=(0, 1)).reshape(truth.items, truth.levels).sum(axis=1)
+    order = np.argsort(-seen, kind="stable")
+    before = np.cumsum(seen[order]) - seen[order]
+    group = np.empty(truth.items, dtype=np.int64)
+    group[order] = np.minimum(before * GROUPS // max(1, int(seen.sum())), GROUPS - 1)
+    cells = (group[:, None] * truth.levels + np.arange(truth.levels)).reshape(-1)
+    member: NDArray[np.int64] = np.eye(GROUPS * truth.levels, dtype=np.int64)[cells]
+    return member
+
+
+def pac_bayes(replicate: Replicate, delta: float) -> Statements:
+    """T8: mean smoothed risk of the same draws under the users of the last block."""
+
+    def make() -> tuple[Evidence, float]:
+        draws, part, cells = _draws(replicate), replicate.last, replicate.truth.cells
+        low, high = smoothed_range(cells, cells, DEFAULT_SMOOTHING)
+        logs = np.log((1 - DEFAULT_SMOOTHING) * np.exp(draws.draws) + DEFAULT_SMOOTHING / cells)
+        # Rounded up by more than sums of so many terms can lose.
+        risks = np.array([mean_loss(part, log_law) * (1 + 1e-12) for log_law in logs]).clip(low, high)
+        posterior = Posterior(
+            int(part.sum()),
+            risks,
+            low,
+            high,
+            draws.log_ratios,
+            math.log(cells),
+            blind_prior=replicate.refits is not None,
+        )
+        evidence = Evidence(cells=cells, protocol=replicate.declared, posterior=posterior)
+        mix = user_mix(part)
+        return evidence, float(np.mean([replicate.risk(log_law, mix) for log_law in logs]))
+
+    yield answer("T8", delta, make)

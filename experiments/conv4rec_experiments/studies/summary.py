@@ -1,0 +1,55 @@
+"""What a study found, in a few rows."""
+
+import polars as pl
+
+__all__ = ["certificate_medians", "medians"]
+
+POINT = ("truth", "truth_seed", "protocol", "sampling", "size")
+
+
+def medians(measures: pl.DataFrame) -> pl.DataFrame:
+    """Reduce the measures to medians over seeds, one row for each point of the grid.
+
+    Columns beside the point: ``seeds``; ``tv``, ``kl`` (nats), ``floor`` and ``gap`` (nats) of the fit;
+    ``histogram_tv`` and ``smoothed_tv`` of its rivals; ``accepted``, the number of accepted fits.
+
+    Examples
+    --------
+    >>> point = {"truth": "small", "truth_seed": 0, "protocol": "fixed profile", "sampling": "independent", "size": 9}
+    >>> fit = {"kl": 0.01, "floor": 0.1, "gap": -0.1, "state": "accepted"}
+    >>> rows = [point | {"estimator": "fit", "tv": tv} | fit for tv in (0.1, 0.2, 0.4)]
+    >>> rows += [point | {"estimator": name, "tv": 0.5} for name in ("histogram", "smoothed")]
+    >>> medians(pl.DataFrame(rows)).select("seeds", "tv", "histogram_tv", "accepted").rows()
+    [(3, 0.2, 0.5, 3)]
+    """
+
+    def of(estimator: str, column: str) -> pl.Expr:
+        return pl.col(column).filter(pl.col("estimator") == estimator)
+
+    return (
+        measures.group_by(POINT)
+        .agg(
+            of("fit", "tv").len().alias("seeds"),
+            *(of("fit", column).median().alias(column) for column in ("tv", "floor")),
+            *(of(rival, "tv").median().alias(f"{rival}_tv") for rival in ("histogram", "smoothed")),
+            *(of("fit", column).median().alias(column) for column in ("kl", "gap")),
+            (of("fit", "state") == "accepted").sum().alias("accepted"),
+        )
+        .sort(POINT)
+    )
+
+
+def certificate_medians(certificates: pl.DataFrame, theorem: str) -> pl.DataFrame:
+    """Reduce one theorem's certificates to their medians over seeds, one row for each point of the grid.
+
+    The column of medians has the theorem's number in small letters for its name.
+
+    Examples
+    --------
+    >>> point = {"truth": "small", "truth_seed": 0, "protocol": "fixed profile", "sampling": "independent", "size": 9}
+    >>> rows = [point | {"theorem": number, "bound": value} for number, value in (("T6", 0.5), ("T6", 0.7), ("T5", 1.0))]
+    >>> certificate_medians(pl.DataFrame(rows), "T6").select("size", "t6").rows()
+    [(9, 0.6)]
+    """
+    of_theorem = certificates.filter(pl.col("theorem") == theorem)
+    return of_theorem.group_by(POINT).agg(pl.col("bound").median().alias(theorem.lower())).sort(POINT)
