@@ -13,17 +13,19 @@ import polars as pl
 from conv4rec import Conv4Rec, Interactions, Split, split_from_parts
 from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.figures.convergence import caption, draw_convergence
-from conv4rec_experiments.files import write_json, write_text
+from conv4rec_experiments.files import write_text
 from conv4rec_experiments.fits import fitting
 from conv4rec_experiments.report.page import Figure, Page, render
 from conv4rec_experiments.runs import CERTIFICATES_CAPTION, write_evaluation
-from conv4rec_experiments.studies.convergence import Study, run
-from conv4rec_experiments.truths import TRUTHS, Truth
+from conv4rec_experiments.studies.parts import Tables, run
+from conv4rec_experiments.studies.study import Study, TruthChoice
+from conv4rec_experiments.studies.summary import certificate_medians, medians
+from conv4rec_experiments.truths import Truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Demo", "Settings", "convergence_files", "draw_split", "run_demo", "summary"]
+__all__ = ["Demo", "Settings", "draw_split", "run_demo"]
 
 SHARED = ("channels", "code", "lift_activation", "code_activation")
 TRAINING: Mapping[str, Any] = {
@@ -74,7 +76,16 @@ class Settings:
     def study(self) -> Study:
         """The convergence study."""
         share = self.delta / 2 / (len(self.sizes) * len(self.seeds))
-        return Study(self.truth, self.truth_seed, self.sizes, self.seeds, share, self.fits)
+        return Study(
+            name="demo",
+            truths=(TruthChoice(self.truth, self.truth_seed),),
+            sizes=self.sizes,
+            seeds=self.seeds,
+            batch=len(self.seeds),
+            delta=share,
+            theorems=("T6",),
+            fits=self.fits,
+        )
 
 
 @dataclass(frozen=True)
@@ -102,27 +113,32 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
     """
     settings = settings or Settings()
     study = settings.study
-    truth = TRUTHS[study.truth](study.truth_seed)
+    truth = study.truths[0].make()
     split = draw_split(truth, settings)
     options = {name: getattr(truth, name) for name in SHARED} | dict(settings.training)
     model = Conv4Rec(**options).fit(split.interactions, split, progress=progress)
     model.save(out / "model")
     evaluation = evaluate(model, delta=settings.delta / 2, truth=truth)
-    table = run(study, out / "study", progress=progress)
-    medians = summary(table)
-    paths = write_evaluation(evaluation, out) + convergence_files(table, out / "study")
+    tables = run(study, out / "study", progress=progress)
+    summary = _summary(tables)
+    paths = write_evaluation(evaluation, out)
+    paths += draw_convergence(tables.measures, tables.certificates, out / "study" / "convergence")
     page = Page(
         title="Conv4Rec Certified: a trained model, its certificates, and how fast it finds the truth",
         evaluation=evaluation,
         figures=[
             Figure("Certificates beside what was measured", CERTIFICATES_CAPTION, out / "certificates.png"),
-            Figure("Convergence in total variation", caption(table), out / "study" / "convergence.png"),
+            Figure(
+                "Convergence in total variation",
+                caption(tables.measures, tables.certificates),
+                out / "study" / "convergence.png",
+            ),
         ],
         facts=_facts(truth, split),
-        study=medians.to_dicts(),
+        study=summary.to_dicts(),
         study_failure=settings.delta / 2,
     )
-    return Demo(evaluation, medians, [write_text(out / "report.html", render(page)), *paths], settings.delta)
+    return Demo(evaluation, summary, [write_text(out / "report.html", render(page)), *paths], settings.delta)
 
 
 def draw_split(truth: Truth, settings: Settings) -> Split:
@@ -136,19 +152,10 @@ def draw_split(truth: Truth, settings: Settings) -> Split:
     )
 
 
-def summary(table: pl.DataFrame) -> pl.DataFrame:
-    """Reduce the table of a convergence study to medians over seeds, one row for each sample size."""
-    shown = ("tv", "floor", "histogram_tv", "t6", "gap")
-    return table.group_by("size").agg(pl.len().alias("seeds"), pl.col(shown).median()).sort("size")
-
-
-def convergence_files(table: pl.DataFrame, folder: Path) -> list[Path]:
-    """Write the table of a convergence study as JSON beside its CSV, and its figure; return the paths of all."""
-    return [
-        folder / "convergence.csv",
-        write_json(folder / "convergence.json", table.to_dicts()),
-        *draw_convergence(table, folder / "convergence"),
-    ]
+def _summary(tables: Tables) -> pl.DataFrame:
+    """Reduce the study to medians over seeds, one row for each sample size."""
+    both = medians(tables.measures).join(certificate_medians(tables.certificates, "T6"), on="size")
+    return both.select("size", "seeds", "tv", "floor", "histogram_tv", "t6", "gap")
 
 
 def _interactions(truth: Truth, counts: NDArray[np.int64]) -> Interactions:

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments import cli, demo
 from conv4rec_experiments.fits.fitting import Settings as Fits
-from conv4rec_experiments.studies import convergence
 
 HEAVY = ("torch", "sympy", "polars", "matplotlib", "scipy", "numpy", "jinja2", "flint", "conv4rec_bounds")
 
@@ -200,16 +198,17 @@ def test_profile_and_recommend_speak_of_the_users_asked_for(trained, capsys):
 
 def test_study_and_demo_write_what_they_print(tmp_path, monkeypatch, capsys):
     few = Fits(starts=1, kept=1, screening=2, iterations=2, rounds=1)
-
-    @dataclass(frozen=True)
-    class Quick(convergence.Study):
-        settings: Fits = few
-
-    monkeypatch.setattr(convergence, "Study", Quick)
+    file = tmp_path / "few.toml"
+    file.write_text(
+        'name = "few"\ntruths = ["small"]\nsizes = [2e3, 4000]\nseeds = 2\n'
+        "[fits]\nstarts = 1\nkept = 1\nscreening = 2\niterations = 2\nrounds = 1\n"
+    )
     out = tmp_path / "study"
-    assert call("study", "--truth", "small", "--sizes", "2e3,4000", "--seeds", 1, "--out", out) == 0
-    assert "histogram_tv" in capsys.readouterr().out
-    assert {"convergence.csv", "convergence.json", "convergence.png"} <= {path.name for path in out.iterdir()}
+    assert call("study", file, "--seeds", 1, "--theorems", "T6", "--out", out) == 0
+    printed = capsys.readouterr().out
+    assert "histogram_tv" in printed
+    assert "T6" in printed
+    assert {"measures.csv", "certificates.parquet", "receipt.html", "figures"} <= {path.name for path in out.iterdir()}
     tiny = demo.Settings(
         truth="small",
         scored=500,

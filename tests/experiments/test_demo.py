@@ -43,7 +43,7 @@ def test_everything_is_written_and_named(demo, folder):
 
 
 def test_the_whole_demo_spends_one_failure_probability(demo, folder):
-    study = pl.read_csv(folder / "study" / "convergence.csv")
+    study = pl.read_csv(folder / "study" / "certificates.csv")
     report = json.loads((folder / "certificates.json").read_text())
     assert report["delta"] + study["delta"].sum() == pytest.approx(TINY.delta)
     assert sum(entry["amount"] for entry in report["spent"]) == pytest.approx(report["delta"])

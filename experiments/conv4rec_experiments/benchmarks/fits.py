@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from conv4rec_experiments.fits.descent import Descent
-from conv4rec_experiments.fits.fitting import Settings, State, _starts, fit_many, one_thread
+from conv4rec_experiments.fits.fitting import Settings, State, fit_many, one_thread, random_starts
 from conv4rec_experiments.fits.floor import statistical_floor
 from conv4rec_experiments.fits.likelihood import Likelihood
 from conv4rec_experiments.truths import Truth, reference_truth
@@ -196,7 +196,10 @@ def _problem(likelihood: Likelihood, counts: Counts, goals: Tensor, settings: Se
     owner = torch.arange(len(counts)).repeat_interleave(settings.starts)
     theta = torch.as_tensor(
         np.concatenate(
-            [_starts(likelihood, table, np.random.default_rng(index), settings) for index, table in enumerate(counts)]
+            [
+                random_starts(likelihood, table, np.random.default_rng(index), settings)
+                for index, table in enumerate(counts)
+            ]
         )
     )
     if screened:

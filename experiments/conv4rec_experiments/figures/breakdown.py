@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from conv4rec_experiments.figures.convergence import LOOKS
+from conv4rec_experiments.figures.panels import LOOKS
 from conv4rec_experiments.figures.reading import ESTIMATORS, only_setting, sizes_and_seeds
 from conv4rec_experiments.figures.style import applied, decades, new_figure, save
 from conv4rec_experiments.files import write_text

@@ -1,17 +1,15 @@
 """The convergence figures: measured total variation, floor, rivals and certificates against the number of records."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
-from numpy.typing import NDArray
 
+from conv4rec_experiments.figures.panels import Curve, Panel, Rate, certificate_panels, estimators, fitted_slope
 from conv4rec_experiments.figures.reading import (
-    ESTIMATORS,
     VARIATIONS,
     Setting,
     counted,
@@ -22,39 +20,15 @@ from conv4rec_experiments.figures.reading import (
     settings,
     sizes_and_seeds,
 )
-from conv4rec_experiments.figures.style import GUIDES, SERIES, Series, applied, decades, new_figure, save
+from conv4rec_experiments.figures.style import applied, decades, new_figure, save
 from conv4rec_experiments.files import write_text
 from conv4rec_experiments.formatting import confidence, lower, upper
-from conv4rec_experiments.studies.slopes import Slope, least_size, slopes
+from conv4rec_experiments.studies.slopes import least_size
 
 __all__ = ["caption", "caption_protocols", "draw_convergence", "draw_protocols"]
 
 WIDTH = 7.2
 SIZE, VARIATION = "scored interactions $N$", "total variation (mean over users)"
-
-LOOKS: Mapping[str, Series] = {
-    "fit": SERIES[0],
-    "floor": SERIES[1],
-    "histogram": SERIES[2],
-    "smoothed": SERIES[3],
-    "limit": SERIES[5],
-    "T5": SERIES[2],
-    "T6": SERIES[3],
-    "T9-lower": SERIES[4],
-    "T7a": SERIES[2],
-    "T7b": SERIES[3],
-    "T7c": SERIES[4],
-    "T7d": SERIES[5],
-    "coarse": Series("#000000", "--", "P"),
-}
-"""Looks of estimators and theorems; the same in every panel, and different within one."""
-
-BASES = {
-    "known": "T7, truth's own loss known",
-    "realisable": "T7, truth in the class",
-    "plug-in": "T7, nothing assumed",
-}
-"""Titles of the panels of T7, by what the certificate was told about the truth."""
 
 
 NEAR_TRIVIAL, ABOVE, POINTS = 0.9, 1.35, 60
@@ -63,49 +37,6 @@ and through so many points."""
 
 
 WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4}
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A rate that theory gives to a curve: its words, its values at sizes, and the curve that it is drawn beside."""
-
-    words: str
-    curve: str
-    linestyle: str | tuple[float, tuple[float, ...]]
-    power: float
-    logarithm: bool = False
-
-    def at(self, sizes: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
-        """Give the rate at sizes, up to its constant."""
-        place = sizes.astype(np.float64)
-        return ((np.log(np.maximum(place, 2)) if self.logarithm else 1.0) / place) ** self.power
-
-
-ROOT = Rate(r"rate $N^{-1/2}$", "fit", GUIDES[0], 0.5)
-FAST = Rate(r"rate $(\log N/N)^{1/2}$", "T6", GUIDES[1], 0.5, logarithm=True)
-SLOW = Rate(r"rate $(\log N/N)^{1/4}$", "T5", GUIDES[2], 0.25, logarithm=True)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One line of a panel: its rows and column, full and short name, look, role, and whether its slope is told."""
-
-    rows: pl.DataFrame
-    column: str
-    name: str
-    words: str
-    look: Series
-    role: str
-    sloped: bool = True
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A title, the curves in the order of the legend, and the rates beside them."""
-
-    title: str
-    curves: Sequence[Curve]
-    rates: Sequence[Rate]
 
 
 def draw_convergence(measures: pl.DataFrame, certificates: pl.DataFrame, stem: Path) -> list[Path]:
@@ -130,7 +61,7 @@ def draw_convergence(measures: pl.DataFrame, certificates: pl.DataFrame, stem: P
         If the measures are of no or several settings.
     """
     setting = only_setting(measures)
-    panels = [_estimators(measures), *_certificates(measures, setting.rows(certificates))]
+    panels = [estimators(measures), *certificate_panels(measures, setting.rows(certificates))]
     below = panels[2:]
     with applied():
         figure = new_figure(WIDTH if len(panels) > 1 else 5.0, 8.2 if below else 4.4)
@@ -161,50 +92,9 @@ def draw_protocols(measures: pl.DataFrame, stem: Path) -> list[Path]:
         figure = new_figure(WIDTH, 4.2)
         drawn = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
         for axes, setting in zip(drawn, found, strict=True):
-            panel = _estimators(setting.rows(measures))
+            panel = estimators(setting.rows(measures))
             _draw(axes, Panel(setting.protocol, panel.curves, panel.rates), first=setting == found[0])
         return [*save(figure, stem), write_text(stem.with_name(f"{stem.name}.txt"), caption_protocols(measures) + "\n")]
-
-
-def _estimators(measures: pl.DataFrame) -> Panel:
-    fits = measures.filter(pl.col("estimator") == "fit")
-    curves = [
-        Curve(measures.filter(pl.col("estimator") == name), "tv", ESTIMATORS[name], ESTIMATORS[name], LOOKS[name], name)
-        for name in ("histogram", "smoothed", "fit")
-    ]
-    curves.append(
-        Curve(fits.drop_nulls("floor"), "floor", "statistical floor", "statistical floor", LOOKS["floor"], "floor")
-    )
-    beyond = fits.filter(pl.col("tv_limit") > 0)
-    curves.append(
-        Curve(beyond, "tv_limit", "limit of the class", "limit of the class", LOOKS["limit"], "limit", sloped=False)
-    )
-    return Panel("estimators", [curve for curve in curves if not curve.rows.is_empty()], [ROOT])
-
-
-def _certificates(measures: pl.DataFrame, certificates: pl.DataFrame) -> list[Panel]:
-    """Group the certificates of total variation: those from the sample itself, and T7 by its basis."""
-    given = certificates.filter(pl.col("theorem").is_in(VARIATIONS) & pl.col("bound").is_not_null())
-    fit = replace(next(curve for curve in _estimators(measures).curves if curve.role == "fit"), sloped=False)
-    on_blocks = pl.col("theorem").str.starts_with("T7")
-    groups: list[tuple[str, pl.DataFrame, Sequence[Rate]]]
-    groups = [("T5, T6 and T9-lower", given.filter(~on_blocks), (FAST, SLOW))]
-    groups += [(title, given.filter(on_blocks & (pl.col("basis") == basis)), (ROOT,)) for basis, title in BASES.items()]
-    panels = []
-    for title, rows, rates in groups:
-        curves = [_certificate(title, words, of_one) for words, of_one in in_order(rows)]
-        if curves:
-            panels.append(Panel(title, [*curves, fit], rates))
-    return panels
-
-
-def _certificate(title: str, words: str, rows: pl.DataFrame) -> Curve:
-    theorem = str(rows["theorem"][0])
-    # The title of the panel says the basis.
-    shown = words if title not in BASES.values() else words.replace(f" {rows['basis'][0]}", "")
-    shown += " (from below)" if rows["side"][0] == "lower" else ""
-    look = LOOKS["coarse" if words.endswith("coarse") else theorem]
-    return Curve(rows, "bound", words, shown, look, theorem)
 
 
 def _draw(axes: Axes, panel: Panel, first: bool) -> None:
@@ -228,7 +118,7 @@ def _curve(axes: Axes, curve: Curve) -> Sequence[float]:
     found = quantiles(curve.rows, curve.column)
     # A logarithmic axis has no zero: bounds from below are 0 where they say nothing.
     size, low, middle, high = (values[found.middle > 0] for values in found)
-    fitted = _slope(curve)
+    fitted = fitted_slope(curve)
     label = curve.words if fitted is None else f"{curve.words}: {interval(fitted)}"
     look = curve.look
     if not size.size:
@@ -259,7 +149,7 @@ def _not_accepted(fits: pl.DataFrame) -> list[tuple[int, int, int]]:
 
 
 def _rate(axes: Axes, rate: Rate, curve: Curve) -> None:
-    """Draw the rate a little above its curve where that is least beside it; what is near the trivial 1 shows no rate."""
+    """Draw the rate, nowhere far above its curve; points near the trivial 1 show no rate."""
     found = quantiles(curve.rows, curve.column)
     telling = (found.middle > 0) & (found.middle < NEAR_TRIVIAL)
     if telling.any() and len(found.size) > 1:
@@ -278,18 +168,10 @@ def _rate(axes: Axes, rate: Rate, curve: Curve) -> None:
         )
 
 
-def _slope(curve: Curve) -> Slope | None:
-    if not curve.sloped or curve.rows["size"].n_unique() < 2:
-        return None
-    for _, _, *found in slopes(curve.rows, curve.column, ["truth", "truth_seed"]).rows():
-        return Slope(*found)
-    return None
-
-
 def caption(measures: pl.DataFrame, certificates: pl.DataFrame) -> str:
     """Say in words what the figure of one setting shows; medians of certificates are rounded to the safe side."""
     setting = only_setting(measures)
-    panels = [_estimators(measures), *_certificates(measures, setting.rows(certificates))]
+    panels = [estimators(measures), *certificate_panels(measures, setting.rows(certificates))]
     sentences = [
         f"Total variation to a known truth against the number N of scored interactions: {setting.words}; "
         f"{sizes_and_seeds(measures)}. Distances are means over the sample's own user mix; lines are medians over "
@@ -354,7 +236,7 @@ def _floor(measures: pl.DataFrame) -> list[str]:
 
 
 def _slopes(measures: pl.DataFrame, panels: Sequence[Panel]) -> list[str]:
-    fitted = [(curve.name, _slope(curve)) for panel in panels for curve in panel.curves]
+    fitted = [(curve.name, fitted_slope(curve)) for panel in panels for curve in panel.curves]
     words = "; ".join(f"{name} {interval(one)}" for name, one in fitted if one is not None)
     if not words:
         return []

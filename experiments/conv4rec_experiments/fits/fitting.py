@@ -26,7 +26,7 @@ from conv4rec_experiments.fits.descent import Descent
 from conv4rec_experiments.fits.likelihood import Likelihood
 from conv4rec_experiments.fits.outcomes import Fit, Settings, State
 
-__all__ = ["Fit", "Settings", "State", "fit", "fit_many", "one_thread"]
+__all__ = ["Fit", "Settings", "State", "fit", "fit_many", "one_thread", "random_starts", "saturated_loss"]
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -86,7 +86,7 @@ def fit_many(
     if chosen.starts == 0 and theta0 is None:
         raise InputError("There is no start: starts is 0 and no weights were given; raise starts or give weights.")
     if likelihood.size > DENSE_MOST:
-        return _fit_large(likelihood, counts, truth_losses, seeds, settings)
+        return _fit_large(likelihood, counts, truth_losses, seeds, settings, theta0)
     step = max(1, MEMBERS_AT_ONCE // max(1, chosen.starts))
     fits: list[Fit] = []
     with one_thread(), torch.no_grad():
@@ -103,14 +103,15 @@ def _fit_large(
     truth_losses: Sequence[float | None],
     seeds: Sequence[int],
     settings: Settings | None,
+    theta0: Array | None,
 ) -> list[Fit]:
     """Fit one table after the other without a Fisher matrix."""
     from conv4rec_experiments.fits.matrix_free import fit_large  # it fits with the settings and states of this module
 
-    losses = [np.inf if loss is None else loss for loss in truth_losses]
+    warm = [None] * len(seeds) if theta0 is None else list(theta0)
     return [
-        fit_large(likelihood, table, loss, seed, settings)
-        for table, loss, seed in zip(counts, losses, seeds, strict=True)
+        fit_large(likelihood, table, loss, seed, settings, start)
+        for table, loss, seed, start in zip(counts, truth_losses, seeds, warm, strict=True)
     ]
 
 
@@ -169,7 +170,7 @@ def _round(
         theta = torch.as_tensor(
             np.concatenate(
                 [
-                    _starts(likelihood, table, generator, settings)
+                    random_starts(likelihood, table, generator, settings)
                     for table, generator in zip(counts, generators, strict=True)
                 ]
             )
@@ -203,7 +204,7 @@ def _round(
     return winners, agreement
 
 
-def _starts(likelihood: Likelihood, counts: Counts, generator: np.random.Generator, settings: Settings) -> Array:
+def random_starts(likelihood: Likelihood, counts: Counts, generator: np.random.Generator, settings: Settings) -> Array:
     """Gaussian weights around zero; the cell bias around the sample's smoothed log popularity."""
     theta = settings.scale * generator.standard_normal((settings.starts, likelihood.size))
     popularity = np.log(counts.sum(axis=0) + 1.0).reshape(likelihood.items, likelihood.levels)
@@ -244,12 +245,12 @@ def _judge(
         state=state,
         gradient_max=sharp,
         newton_decrement=norm**2 / (2 * size),
-        saturated_gap=loss - _saturated(counts),
+        saturated_gap=loss - saturated_loss(counts),
         agreement=agreement,
     )
 
 
-def _saturated(counts: Counts) -> float:
+def saturated_loss(counts: Counts) -> float:
     """Conditional entropy of cells given users in the sample itself, in nats: no law has less training loss."""
     total = counts.sum(axis=1, keepdims=True)
     return float(-xlogy(counts, counts / np.maximum(total, 1)).sum() / counts.sum())

@@ -96,7 +96,7 @@ class Likelihood:
 
     def unpack(self, theta: Array) -> dict[str, Array]:
         """Give the named arrays of a vector of shape (parameter,); the inverse of `pack`."""
-        named = self._named(torch.as_tensor(theta)[None])
+        named = self.named(torch.as_tensor(theta)[None])
         return {name: value[0].numpy().copy() for name, value in named.items()}
 
     def log_law(self, theta: Array) -> Array:
@@ -132,7 +132,8 @@ class Likelihood:
         result: Array = (logits - mean[:, None]).numpy()
         return result
 
-    def _named(self, theta: Tensor) -> dict[str, Tensor]:
+    def named(self, theta: Tensor) -> dict[str, Tensor]:
+        """Give the named weights of members, each of shape (member, ...), of flat weights (member, parameter)."""
         b, split = len(theta), self.items * self.item_width
         blocks = theta[:, :split].reshape(b, self.items, self.item_width)
         decode = blocks[..., : self.channels * self.code].reshape(b, self.items, self.channels, self.code)
@@ -148,7 +149,7 @@ class Likelihood:
         }
 
     def _forward(self, theta: Tensor) -> Forward:
-        w = self._named(theta)
+        w = self.named(theta)
         lifted = ACTIVATIONS[self.lift_activation](torch.einsum("ijr,brc->bijc", self.inputs, w["lift"]))
         summed = torch.einsum("bijc,bcjl->bicl", lifted, w["encode"]) + w["code_bias"][:, None]
         code = ACTIVATIONS[self.code_activation](summed)

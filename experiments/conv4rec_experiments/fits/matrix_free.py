@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from conv4rec.errors import InputError
-from conv4rec_experiments.fits.fitting import MOVING, Counts, Fit, Settings, State, _saturated, _starts, one_thread
+from conv4rec_experiments.fits.fitting import (
+    MOVING,
+    Counts,
+    Fit,
+    Settings,
+    State,
+    one_thread,
+    random_starts,
+    saturated_loss,
+)
 from conv4rec_experiments.fits.likelihood import Likelihood
 from conv4rec_experiments.fits.matrix_free_map import FactoredMap
 from conv4rec_experiments.fits.matrix_free_solver import Blocks, conjugate_gradients
@@ -275,7 +284,7 @@ def _round(
     factored: FactoredMap, size: float, counts: Counts, generator: np.random.Generator, settings: Settings
 ) -> list[_Descent]:
     """Screen the starts of one round and continue the best."""
-    starts = _starts(factored.likelihood, counts, generator, settings)
+    starts = random_starts(factored.likelihood, counts, generator, settings)
     runs = [_Descent(factored, size, torch.as_tensor(theta)) for theta in starts]
     for run in runs:
         run.run(settings.screening, settings.tolerance, settings.ridge, settings.fading)
@@ -303,5 +312,5 @@ def _judge(found: Descended, counts: Counts, truth_loss: float | None, starts: i
         state=state,
         gradient_max=found.gradient_max,
         newton_decrement=found.gradient_norm**2 / (2 * float(counts.sum())),
-        saturated_gap=found.loss - _saturated(counts),
+        saturated_gap=found.loss - saturated_loss(counts),
     )

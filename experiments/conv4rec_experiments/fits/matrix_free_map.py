@@ -115,7 +115,7 @@ class FactoredMap:
 
     def named(self, theta: Tensor) -> dict[str, Tensor]:
         """Name the parts of flat weights of shape (parameter,)."""
-        return {name: value[0] for name, value in self.likelihood._named(theta[None]).items()}
+        return {name: value[0] for name, value in self.likelihood.named(theta[None]).items()}
 
     def encoded(self, lifted: Tensor, encode: Tensor) -> Tensor:
         """Sum ``lifted`` (pair, channel) times ``encode`` (channel, item, code) over each user's pairs."""

@@ -7,7 +7,7 @@ wherever it is computed. Engines yield parts in the order in which they are fini
 import os
 import signal
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -69,7 +69,7 @@ class Work:
             torch.set_num_threads(before)
 
 
-def engine(work: Work, parts: Sequence[Part], workers: int, scheduler: str | None) -> Iterator[Finished]:
+def engine(work: Work, parts: Sequence[Part], workers: int, scheduler: str | None) -> Generator[Finished]:
     """Compute parts by the engine that was asked for.
 
     Raises
@@ -91,7 +91,7 @@ def engine(work: Work, parts: Sequence[Part], workers: int, scheduler: str | Non
     return _in_processes(work, parts, min(workers, len(parts)))
 
 
-def _in_processes(work: Work, parts: Sequence[Part], workers: int) -> Iterator[Finished]:
+def _in_processes(work: Work, parts: Sequence[Part], workers: int) -> Generator[Finished]:
     """Keep every worker busy with one part; after a death start anew with what is not finished."""
     waiting, deaths = deque(parts), Counter[Part]()
     while waiting:
@@ -158,7 +158,7 @@ def _end_with(reader: Connection) -> None:
         os._exit(1)
 
 
-def _on_scheduler(work: Work, parts: Sequence[Part], address: str) -> Iterator[Finished]:
+def _on_scheduler(work: Work, parts: Sequence[Part], address: str) -> Generator[Finished]:
     """Hand all parts to a scheduler; it gives a dead worker's parts, finished or not, to others."""
     distributed = _distributed()
     try:

@@ -42,7 +42,7 @@ def nearest(name: str, known: Collection[str]) -> str:
     >>> nearest("sises", ["sizes", "seeds"]), nearest("x", ["sizes", "seeds"])
     ("did you mean 'sizes'?", 'expected one of sizes, seeds.')
     """
-    close = get_close_matches(name, known, 1)
+    close = get_close_matches(name, known, 1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}."
 
 
@@ -126,7 +126,7 @@ class Part:
         """A file name that tells parts apart by their content: equal for equal parts, whatever study they are of.
 
         >>> Part(TruthChoice("small"), "fixed profile", "independent", 1000, (0, 1)).file_name
-        'small-0-fixed_profile-independent-1000-0-dd9e5d64f0c9.parquet'
+        'small-0-fixed_profile-independent-1000-0-508d0fd26d2a.parquet'
         """
         content = json.dumps(asdict(self) | {"truth": self.truth.description()}, sort_keys=True)
         words = (self.truth.name, self.truth.seed, self.protocol, self.sampling, self.size, self.seeds[0])
@@ -216,7 +216,10 @@ class Study:
         """
         from conv4rec_experiments.studies.study_file import read
 
-        return cls(**read(Path(path)))
+        try:
+            return cls(**read(Path(path)))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
 
     @property
     def replicates(self) -> int:

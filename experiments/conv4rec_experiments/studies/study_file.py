@@ -53,13 +53,10 @@ def read(path: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path} is no TOML file: {error}; correct it.") from error
-    try:
-        given = _table("the study", table, READERS)
-        if missing := [key for key in REQUIRED if key not in given]:
-            raise InputError(f"The study has no {missing[0]}; add a line that starts with {missing[0]} =.")
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"this is no TOML file: {error}; correct it.") from error
+    given = _table("the study", table, READERS)
+    if missing := [key for key in REQUIRED if key not in given]:
+        raise InputError(f"The study has no {missing[0]}; add a line that starts with {missing[0]} =.")
     return {"name": path.stem, **given}
 
 

@@ -47,7 +47,8 @@ def certificate_medians(certificates: pl.DataFrame, theorem: str) -> pl.DataFram
     Examples
     --------
     >>> point = {"truth": "small", "truth_seed": 0, "protocol": "fixed profile", "sampling": "independent", "size": 9}
-    >>> rows = [point | {"theorem": number, "bound": value} for number, value in (("T6", 0.5), ("T6", 0.7), ("T5", 1.0))]
+    >>> bounds = (("T6", 0.5), ("T6", 0.7), ("T5", 1.0))
+    >>> rows = [point | {"theorem": number, "bound": value} for number, value in bounds]
     >>> certificate_medians(pl.DataFrame(rows), "T6").select("size", "t6").rows()
     [(9, 0.6)]
     """

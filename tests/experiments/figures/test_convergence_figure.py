@@ -10,14 +10,12 @@ from matplotlib.figure import Figure
 from conv4rec.errors import InputError
 from conv4rec_experiments.figures.convergence import (
     ABOVE,
-    FAST,
-    ROOT,
-    SLOW,
     caption,
     caption_protocols,
     draw_convergence,
     draw_protocols,
 )
+from conv4rec_experiments.figures.panels import FAST, ROOT, SLOW
 from conv4rec_experiments.formatting import lower, upper
 from conv4rec_experiments.studies.slopes import slope
 from toy_tables import ALL, Tables, toy_tables

@@ -18,7 +18,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Name the files that would be drawn."""
 
     def named(*arguments: object) -> list[Path]:
-        return [arguments[-1]]  # type: ignore[list-item]
+        stem = arguments[-1]
+        assert isinstance(stem, Path)
+        return [stem]
 
     for name in vars(studies).copy():
         if name.startswith("draw_") and name != "draw_study":

@@ -41,6 +41,13 @@ def test_the_slope_is_that_of_medians_and_not_of_means() -> None:
     assert slope(table, "tv").value == pytest.approx(np.log(0.1 / 2) / np.log(100))
 
 
+def test_one_wild_seed_does_not_widen_the_interval() -> None:
+    size = np.repeat([100, 10_000], 9)
+    table = pl.DataFrame({"size": size, "tv": np.where(np.arange(18) % 9 == 0, 1e9, 1.0) * size**-0.5})
+    found = slope(table, "tv")
+    assert (found.low, found.high) == pytest.approx((-0.5, -0.5))
+
+
 def test_the_interval_covers_and_shrinks_with_more_seeds() -> None:
     rng = np.random.default_rng(0)
     widths = []

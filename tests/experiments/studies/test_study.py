@@ -147,7 +147,7 @@ def test_the_package_has_the_studies_that_the_pages_speak_of() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("sizes", "sises", r"mine.toml: the study has no key 'sises'; did you mean 'sizes'\?"),
+        ("sizes", "sises", r"the study has no key 'sises'; did you mean 'sizes'\?"),
         ("seeds = 3", "seed = 3", "no key 'seed'; did you mean 'seeds'"),
         ("seeds = 3", "", "The study has no seeds; add a line that starts with seeds ="),
         ("seeds = 3", 'seeds = "three"', "seeds has 'three'; expected a whole number"),
@@ -186,7 +186,7 @@ def test_the_package_has_the_studies_that_the_pages_speak_of() -> None:
         ),
         ('["small"]', '[{name = "reference", options = {users = "x"}}]', "users has 'x'; expected a whole number"),
         ('["small"]', '["small", "small"]', "truths is"),
-        ('["small"]', '["small"', "is no TOML file"),
+        ('["small"]', '["small"', "this is no TOML file"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words_that_name_the_key(old: str, new: str, words: str, tmp_path: Path) -> None:
@@ -195,13 +195,13 @@ def test_what_cannot_be_is_refused_in_words_that_name_the_key(old: str, new: str
     path.write_text(FILE.replace(old, new))
     with pytest.raises(InputError, match=words) as refused:
         Study.from_toml(path)
-    assert str(path) in str(refused.value) or "reaches" in words or " is" in words or "name" in words or "nown" in words
+    assert str(refused.value).startswith(f"{path}: ")
 
 
 def test_bytes_that_are_no_text_and_names_that_are_no_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="is no TOML file"):
+    with pytest.raises(InputError, match="this is no TOML file"):
         Study.from_toml(path)
     assert find(str(path)) == path
     with pytest.raises(InputError, match="no study file referense; did you mean 'reference'"):
