@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -99,7 +100,8 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         _claim(folder, study)
-        for leftover in folder.rglob("*.part"):
+        # Temporary files beside the tables need no care: the tables are written anew, through files of the same names.
+        for leftover in (folder / "parts").rglob("*.part"):
             leftover.unlink()
         missing = [part for part in parts if not all(_is_whole(_file(folder, name, part)) for name in SCHEMAS)]
         finished = engine(Work(measure, study, software()), missing, workers, scheduler)
@@ -179,10 +181,20 @@ def _locked(folder: Path) -> Iterator[None]:
 def _claim(folder: Path, study: Study) -> None:
     """Write what the folder is for, or check that it is for this study."""
     path = folder / "study.json"
-    if path.exists() and (differing := study.differences(json.loads(path.read_text(encoding="utf-8")))):
+    if path.exists() and (differing := study.differences(_described(path))):
         raise InputError(
             f"{folder} belongs to a study with another {'; '.join(differing)}; parts of two studies do not mix; use an "
             "empty folder."
         )
     write_text(folder / "study.toml", written(study))
     write_json(path, study.description())
+
+
+def _described(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{path} does not describe a study; use an empty folder.")
+    return found

@@ -108,16 +108,15 @@ def test_whatever_parts_are_lost_or_torn_the_tables_come_out_the_same(
 
 def test_temporary_files_of_killed_runs_are_neither_read_nor_kept(folder: Path) -> None:
     whole = runs(STUDY, folder)
-    leftovers = [
-        folder / "measures.parquet.part",
-        folder / "parts" / "measures" / "x.parquet.part",
-        folder / "figures" / "coverage.txt.part",
-    ]
+    part = folder / "parts" / "measures" / STUDY.parts()[0].file_name
+    leftovers = [folder / f"{name}.parquet.part" for name in NAMES]
+    leftovers += [part.with_name(f"{part.name}.part"), part.with_name("of-another-study.parquet.part")]
+    part.unlink()
     for path in leftovers:
-        path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"PAR1")
+    (folder / "somebody-elses.part").touch()
     assert_same(runs(STUDY, folder), whole)
-    assert not any(path.exists() for path in leftovers)
+    assert [path.name for path in folder.rglob("*.part")] == ["somebody-elses.part"]
 
 
 def test_an_interrupted_run_keeps_what_was_finished(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +176,14 @@ def test_parts_of_another_version_are_refused(folder: Path) -> None:
     described = json.loads(path.read_text())
     path.write_text(json.dumps(described | {"software": described["software"] | {"conv4rec": "0.0.1"}}))
     with pytest.raises(InputError, match=r"another software.conv4rec \(0.0.1 there, "):
+        runs(STUDY, folder)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "\xff"])
+def test_a_folder_with_something_else_is_refused(content: str, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "study.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(InputError, match=r"study.json does not describe a study"):
         runs(STUDY, folder)
 
 
