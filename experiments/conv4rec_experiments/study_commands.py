@@ -23,7 +23,8 @@ def study(
     study: Annotated[
         str,
         typer.Argument(
-            metavar="STUDY", help="A study file, or one by name: quick, reference, truths, coverage, stress."
+            metavar="STUDY",
+            help="A study file, or one by name: quick, reference, truths, coverage, stress, stress_large.",
         ),
     ] = "quick",
     out: Annotated[
