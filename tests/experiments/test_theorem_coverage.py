@@ -18,7 +18,7 @@ from conv4rec_bounds.theorems.t1_parameter_count import ParameterCount
 from conv4rec_bounds.theorems.t2_norms import Norms
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
 from conv4rec_experiments.fits.fitting import State
-from conv4rec_experiments.studies.coverage import coverage, shrunk
+from conv4rec_experiments.studies.coverage import QUICK, coverage, shrunk
 from theorem_rows import ROWS
 from theorem_rows.blind_fits import blind_fits
 from theorem_rows.common import DELTA, REPLICATES, certified_value
@@ -121,7 +121,9 @@ def test_the_pool_bound_holds_when_users_have_unequal_cells() -> None:
 
 def test_blind_fits_reach_at_least_the_truths_own_likelihood() -> None:
     fits = blind_fits().fits
-    assert sum(fit.state is State.ACCEPTED for fit in fits) >= 0.99 * REPLICATES
+    # With few counts the maximum may lie at infinity; what both states share is all that T6 needs of a fit.
+    assert sum(fit.state in (State.ACCEPTED, State.BOUNDARY) for fit in fits) >= 0.99 * REPLICATES
+    assert sum(fit.gradient_norm <= QUICK.tolerance for fit in fits) >= 0.99 * REPLICATES
     assert max(fit.gap for fit in fits) <= 0
 
 
