@@ -22,7 +22,7 @@ from conv4rec.errors import InputError
 from conv4rec_experiments.fits.fitting import Settings, fit_many, one_thread
 from conv4rec_experiments.truths.truth import Counts, Truth
 
-__all__ = ["Floor", "Nearest", "histogram_floor", "histogram_law", "nearest_law", "statistical_floor"]
+__all__ = ["Floor", "Nearest", "histogram_law", "nearest_law", "statistical_floor"]
 
 Array = NDArray[np.float64]
 
@@ -208,12 +208,3 @@ def histogram_law(counts: Counts) -> Array:
     total = counts.sum(axis=1, keepdims=True)
     law: Array = np.where(total > 0, counts / np.maximum(total, 1), 1 / counts.shape[1])
     return law
-
-
-def histogram_floor(truth: Truth, size: int) -> float:
-    r"""Large-sample total variation of the histogram, ``sum_iy pi_i sqrt(2 p (1-p) / (pi n_i)) / 2``.
-
-    Here ``p = Q_i(y)`` and ``n_i = N pi_i``.
-    """
-    deviation = np.sqrt(2 * truth.law * (1 - truth.law) / (np.pi * size * truth.pi[:, None]))
-    return float(0.5 * (truth.pi[:, None] * deviation).sum())

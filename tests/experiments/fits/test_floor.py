@@ -15,7 +15,6 @@ from conv4rec.errors import InputError
 from conv4rec_experiments.fits.fitting import Settings, fit_many, one_thread
 from conv4rec_experiments.fits.floor import (
     Floor,
-    histogram_floor,
     histogram_law,
     nearest_law,
     statistical_floor,
@@ -219,10 +218,3 @@ def test_histogram_laws_are_laws_and_users_without_data_count_uniform(counts: np
     np.testing.assert_allclose(law.sum(axis=1), 1)
     assert (law[counts.sum(axis=1) == 0] == 0.25).all()
     assert (law[(counts.sum(axis=1) > 0)[:, None] & (counts == 0)] == 0).all()
-
-
-def test_histogram_floor_is_the_mean_of_large_samples() -> None:
-    size = 1_000_000
-    measured = [SMALL.tv(histogram_law(SMALL.sample(size, np.random.default_rng(seed)))) for seed in range(50)]
-    assert np.mean(measured) == pytest.approx(histogram_floor(SMALL, size), rel=0.02)
-    assert statistical_floor(SMALL).tv(size) < histogram_floor(SMALL, size)
