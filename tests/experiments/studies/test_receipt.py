@@ -9,31 +9,9 @@ import pytest
 
 from conv4rec.errors import InputError
 from conv4rec_experiments.studies.receipt import interval, load_receipt, make_receipt, table_hash, write_receipt
-from conv4rec_experiments.studies.stress import stress_table, write_stress
-from conv4rec_experiments.studies.tables import CERTIFICATES
+from toy_receipt import TABLE, certificates, row
 
 DESCRIPTION = {"name": "coverage", "delta": 0.05, "truths": [{"name": "small", "seed": 0}]}
-
-
-def row(number: int, **changes: Any) -> dict[str, Any]:
-    given = {"truth": "small", "truth_seed": 0, "protocol": "fixed profile", "sampling": "independent", "size": 1_000}
-    given |= {"theorem": "T6", "basis": "known", "side": "upper", "target": "total <variation>"}
-    return (
-        given
-        | {"delta": 0.05, "bound": 0.5, "measured": 0.25, "refused": None, "seed": number, "seconds": 0.1}
-        | changes
-    )
-
-
-def certificates(*rows: dict[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=dict(CERTIFICATES), orient="row")
-
-
-TABLE = certificates(
-    *(row(seed, measured=0.25 if seed else 0.75) for seed in range(40)),
-    *(row(seed, sampling="dependent", measured=0.25 if seed > 25 else 0.75) for seed in range(40)),
-    row(0, theorem="T11", basis="", side="lower", bound=None, measured=None, refused="T11 refuses (A1): no."),
-)
 
 
 def test_equal_tables_have_equal_receipts_whatever_order_and_timings(tmp_path: Path) -> None:
@@ -123,25 +101,3 @@ def test_what_cannot_be_counted_or_told_is_refused() -> None:
     for description in ({"a": object()}, {"a": float("nan")}):
         with pytest.raises(InputError, match="plain values"):
             make_receipt(TABLE, description)
-
-
-def test_stress_sets_every_sampling_beside_independent_draws(tmp_path: Path) -> None:
-    table = stress_table(TABLE)
-    moved = {(found["theorem"], found["sampling"]): found["moved"] for found in table.to_dicts()}
-    assert moved["T6", "independent"] == 0
-    assert moved["T6", "dependent"] == pytest.approx(25 / 40)
-    assert moved["T11", "independent"] is None
-    lines = write_stress(TABLE, tmp_path / "stress.csv").read_text().splitlines()
-    assert lines[0] == "theorem,basis,independent,dependent"
-    assert lines[1] == "T6,known,2.5 % (0.1 to 13.2),65.0 % (48.3 to 79.4) *"
-    assert lines[2] == "T11,–,–,–"
-    alone = stress_table(TABLE.filter(pl.col("sampling") == "dependent"))
-    assert alone["moved"].to_list() == [None]
-    with pytest.raises(InputError, match="fixed profiles"):
-        write_stress(TABLE.with_columns(protocol=pl.lit("self-reconstruction")), tmp_path / "stress.csv")
-
-
-def test_stress_tells_the_worst_of_truths_and_sizes(tmp_path: Path) -> None:
-    larger = TABLE.filter(pl.col("theorem") == "T6").with_columns(size=pl.lit(10**6, pl.Int64), measured=pl.lit(0.1))
-    lines = write_stress(pl.concat([TABLE, larger]), tmp_path / "stress.csv").read_text().splitlines()
-    assert lines[1].startswith("T6,known,2.5 %")

@@ -1,0 +1,114 @@
+"""Tables of a study for people: what was found, what was counted, and how far assumptions carry, as short CSV files."""
+
+from pathlib import Path
+
+import polars as pl
+
+from conv4rec.errors import InputError
+from conv4rec_experiments.files import write_text
+from conv4rec_experiments.formatting import number
+from conv4rec_experiments.studies.coverage import coverage_table, in_order
+from conv4rec_experiments.studies.receipt import interval
+from conv4rec_experiments.studies.samplings import SAMPLINGS
+from conv4rec_experiments.studies.stress import stress_table
+from conv4rec_experiments.studies.summary import medians
+
+__all__ = ["write_counts", "write_medians", "write_stress"]
+
+
+def write_medians(measures: pl.DataFrame, path: Path) -> Path:
+    """Write the medians of a study's measures, a line for each truth, protocol and size under independent sampling.
+
+    "Accepted" counts the accepted fits among all seeds; where the encoder reads the sample, nothing lower than the
+    model's own limit can be reached, and the floor of fixed profiles stands beside it for comparison only.
+
+    Raises
+    ------
+    InputError
+        If the table has no independent samples.
+    """
+    table = medians(measures.filter(pl.col("sampling") == "independent"))
+    if table.is_empty():
+        raise InputError("The table has no independent samples; medians are told for these; run them.")
+    head = ("truth", "protocol", "N", "fitted TV", "floor", "fitted / floor", "histogram", "smoothed", "KL", "accepted")
+    lines = [",".join(head)]
+    for row in table.to_dicts():
+        truth = row["truth"] if not row["truth_seed"] else f"{row['truth']} {row['truth_seed']}"
+        ratio = None if row["floor"] is None else row["tv"] / row["floor"]
+        cells = [number(row[name], 3) for name in ("tv", "floor")] + [number(ratio)]
+        cells += [number(row[name], 3) for name in ("histogram_tv", "smoothed_tv", "kl")]
+        lines.append(
+            ",".join([truth, row["protocol"], f"{row['size']:.0e}", *cells, f"{row['accepted']} of {row['seeds']}"])
+        )
+    return write_text(path, "\n".join(lines) + "\n")
+
+
+def write_counts(certificates: pl.DataFrame, path: Path) -> Path:
+    """Write how often each certificate missed, a line for each theorem and basis under independent sampling.
+
+    Replicates and misses are added up over truths, sizes and targets; the rate is the greatest of them with its exact
+    95 % interval, an asterisk marking one that is all but impossible under delta; the tightness is the range of
+    medians; "shrunk" says of how many of these lines the count would have refuted the bound without its slack. A dash
+    stands where there is nothing to tell: all were refused, or a bound or target is exactly 0.
+
+    Raises
+    ------
+    InputError
+        If the table has no independent samples with fixed profiles.
+    """
+    table = coverage_table(_plain(certificates))
+    lines = ["theorem,basis,replicates,refused,misses,greatest rate,tightness,shrunk caught"]
+    for theorem, basis in _kinds(table):
+        of_one = table.filter((pl.col("theorem") == theorem) & (pl.col("basis") == basis))
+        tightness = of_one["tightness_50"].drop_nulls()
+        ends = [number(end, 3) for end in (tightness.min(), tightness.max()) if isinstance(end, float)]
+        caught = of_one["mutation_caught"].drop_nulls()
+        fields = [str(of_one[name].sum()) for name in ("replicates", "refused", "misses")]
+        fields += [_worst(of_one), " to ".join(dict.fromkeys(ends)) or "–"]
+        lines.append(",".join([theorem, basis or "–", *fields, f"{caught.sum()} of {len(caught)}"]))
+    return write_text(path, "\n".join(lines) + "\n")
+
+
+def write_stress(certificates: pl.DataFrame, path: Path) -> Path:
+    """Write the worst miss rate of each certificate under each sampling, a line for each theorem and basis.
+
+    A field holds the greatest rate over truths, sizes and targets, in percent, with its exact 95 % interval; an
+    asterisk marks a rate that is all but impossible under delta. A dash stands for a certificate that was always
+    refused or never asked.
+
+    Raises
+    ------
+    InputError
+        If the table has no rows, or the protocol is never that of fixed profiles.
+    """
+    table = stress_table(certificates).filter(pl.col("protocol") == "fixed profile")
+    if table.is_empty():
+        raise InputError("The table has no fixed profiles; the stress of assumptions is told for these; run them.")
+    samplings = [name for name in SAMPLINGS if name in set(table["sampling"])]
+    lines = [",".join(["theorem", "basis", *samplings])]
+    for theorem, basis in _kinds(table):
+        of_one = table.filter((pl.col("theorem") == theorem) & (pl.col("basis") == basis))
+        fields = [_worst(of_one.filter(pl.col("sampling") == sampling)) for sampling in samplings]
+        lines.append(",".join([theorem, basis or "–", *fields]))
+    return write_text(path, "\n".join(lines) + "\n")
+
+
+def _plain(certificates: pl.DataFrame) -> pl.DataFrame:
+    kept = certificates.filter((pl.col("sampling") == "independent") & (pl.col("protocol") == "fixed profile"))
+    if kept.is_empty():
+        raise InputError(
+            "The table has no independent samples with fixed profiles, where misses are counted; run them."
+        )
+    return kept
+
+
+def _kinds(table: pl.DataFrame) -> list[tuple[str, str]]:
+    return table.select("theorem", "basis").unique().sort(in_order(pl.col("theorem")), "basis").rows()
+
+
+def _worst(rows: pl.DataFrame) -> str:
+    counted = rows.filter(pl.col("replicates") > 0)
+    if counted.is_empty():
+        return "–"
+    worst = counted.sort("rate", descending=True, maintain_order=True).to_dicts()[0]
+    return f"{100 * worst['rate']:.1f} % ({interval(worst)}){'' if worst['holds'] else ' *'}"
