@@ -152,12 +152,12 @@ def _adam(problem: Problem, limit: float, rate: float) -> Tensor:
 def fit_rows(
     sizes: tuple[int, ...] = (10_000, 1_000_000, 100_000_000),
     samples: int = 4,
-    limit: float = 20.0,
+    patience: float = 12.0,
     truth: Truth | None = None,
 ) -> Iterator[dict[str, float | int | str]]:
     """Yield, for each size and method, processor seconds per sample at its goal, and what is left at the others.
 
-    The limit is in processor seconds and holds for all samples of a peer together.
+    A peer has ``patience`` times the processor seconds that our fits took, for all samples together.
     """
     truth = truth or reference_truth(0)
     settings = Settings()
@@ -168,9 +168,9 @@ def fit_rows(
         own = [truth.empirical_risk(table) for table in counts]
         begin = process_time()
         fits = fit_many(truth.likelihood, counts, own, range(samples), settings)
-        seconds = process_time() - begin
+        ours = process_time() - begin
         reached = sum(fit.state in (State.ACCEPTED, State.BOUNDARY) for fit in fits)
-        yield _row(size, "ours", seconds, reached, samples, 0.0)
+        yield _row(size, "ours", ours, reached, samples, 0.0)
         best = torch.tensor([fit.training_loss for fit in fits], dtype=torch.float64)
         goals = best + SHARE * rank / (2 * size)
         with one_thread(), torch.no_grad():
@@ -182,7 +182,7 @@ def fit_rows(
             }
             for name, (peer, problem) in peers.items():
                 begin = process_time()
-                losses = peer(problem, limit)
+                losses = peer(problem, patience * ours)
                 seconds = process_time() - begin
                 left = (losses - best).clamp(min=0)
                 arrived = int((losses <= goals).sum())

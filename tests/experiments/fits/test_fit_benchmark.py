@@ -34,7 +34,7 @@ def test_a_peer_that_cannot_arrive_stops_at_its_limit_near_the_maximum() -> None
 
 
 def test_rows_say_who_arrived_and_what_is_left() -> None:
-    rows = list(fit_rows(sizes=(1_000_000,), samples=2, limit=0.2, truth=small_truth(0)))
+    rows = list(fit_rows(sizes=(1_000_000,), samples=2, patience=0.5, truth=small_truth(0)))
     assert [row["method"] for row in rows] == ["ours", "L-BFGS", "L-BFGS, screened starts free", "Adam"]
     assert rows[0]["arrived"] == "2 of 2"
     assert rows[-1]["arrived"] == "0 of 2"
