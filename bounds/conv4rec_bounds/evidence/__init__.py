@@ -10,6 +10,7 @@ from conv4rec_bounds.evidence.events import Events, GemPool, refuse_unknown_mix
 from conv4rec_bounds.evidence.held_out import HeldOut
 from conv4rec_bounds.evidence.posterior import Posterior
 from conv4rec_bounds.evidence.protocol import Protocol
+from conv4rec_bounds.evidence.rounds import Rounds
 from conv4rec_bounds.evidence.scored import Comparator, References, Scored, UserMeans
 from conv4rec_bounds.evidence.untouched import CellCounts, Ensemble, Prequential, TruthLoss, Untouched
 from conv4rec_bounds.geometry import Network
@@ -26,6 +27,7 @@ __all__ = [
     "Prequential",
     "Protocol",
     "References",
+    "Rounds",
     "Scored",
     "TruthLoss",
     "Untouched",
@@ -56,6 +58,8 @@ class Evidence:
         Held-out interactions, read as a random subset of a finite held-out pool.
     untouched, prequential, ensemble, cell_counts
         Losses on interactions that the predictors had not seen, beside the truth's own.
+    rounds
+        Counts of untouched interactions in rounds, beside the laws that they are compared with.
     posterior
         Draws around the weights, with their smoothed losses.
     events, gem_pool, level_values
@@ -86,6 +90,7 @@ class Evidence:
     prequential: Prequential | None = None
     ensemble: Ensemble | None = None
     cell_counts: CellCounts | None = None
+    rounds: Rounds | None = None
     posterior: Posterior | None = None
     events: Events | None = None
     gem_pool: GemPool | None = None
