@@ -58,7 +58,7 @@ class Coincidences:
         Greatest ratio of a ceiling to the weight of its cell.
     beta
         Greatest ratio of a prediction to the weight of its cell.
-    heaviest, kappa
+    heaviest, squares
         N times the greatest weight of an interaction among those that others are scored by, and N times the greatest
         sum of squares of these weights in a stratum, relative to :math:`\omega_s`.
     """
@@ -67,7 +67,7 @@ class Coincidences:
     rho: float
     beta: float
     heaviest: float
-    kappa: float
+    squares: float
 
 
 def coincidences(rounds: Rounds, delta: Fraction) -> Coincidences:
@@ -92,7 +92,7 @@ def coincidences(rounds: Rounds, delta: Fraction) -> Coincidences:
         rho=rho * (1 + SAFE),
         beta=float((rounds.laws / weight)[used].max()) * (1 + SAFE),
         heaviest=float(scored_by.max()) * size * (1 + SAFE),
-        kappa=float(squares.max()) * size * (1 + SAFE),
+        squares=float(squares.max()) * size * (1 + SAFE),
     )
 
 

@@ -32,6 +32,7 @@ COUNTED: Mapping[str, str] = {
     "T7a": "untouched interactions",
     "T7b": "interactions of all blocks",
     "T7d": "interactions of all blocks",
+    "T7f": "untouched interactions",
     "T9": "held-out interactions",
     "T9-pool": "held-out interactions",
     "T11": "interactions seen, any estimator",

@@ -42,7 +42,7 @@ def again(given: Evidence, certificate: Certificate) -> float:
     def up(share: float, s: int) -> float:
         return share + 2 * level[s] / 3 + math.sqrt(4 * level[s] ** 2 / 9 + 2 * level[s] * share)
 
-    total, heaviest, kappa, rho = 0.0, 0.0, 0.0, 0.0
+    total, heaviest, squares, rho = 0.0, 0.0, 0.0, 0.0
     for s in range(strata):
         raised = [up(laws[s, y], s) for y in range(cells)]
         weight = [value / sum(raised) for value in raised]
@@ -51,7 +51,7 @@ def again(given: Evidence, certificate: Certificate) -> float:
         omega = sum(sizes) / size
         later = [omega / pairs * sum(sizes[k + 1 :]) for k in range(len(sizes))]
         heaviest = max(heaviest, size * max(later))
-        kappa = max(kappa, size * sum(n * r * r for n, r in zip(sizes, later, strict=True)) / omega)
+        squares = max(squares, size * sum(n * r * r for n, r in zip(sizes, later, strict=True)) / omega)
         rho = max(rho, max(up(table[:, s, y].sum() / sum(sizes), s) / weight[y] for y in range(cells)))
         for k in range(1, len(sizes)):
             earlier = table[:k, s].sum(axis=0)
@@ -61,13 +61,13 @@ def again(given: Evidence, certificate: Certificate) -> float:
             for y in range(cells):
                 total -= table[k, s, y] * math.log(1 - rate * omega / pairs * (excess[y] - centre)) / rate
     assert math.isclose(total, found["S"], rel_tol=1e-6)
-    assert math.isclose(kappa, found["kappa"], rel_tol=1e-9)
+    assert math.isclose(squares, found["a_2"], rel_tol=1e-9)
     assert math.isclose(heaviest, found["b"], rel_tol=1e-9)
     assert math.isclose(rho, found["rho"], rel_tol=1e-9)
     x = found["t_2"] * found["b"] * found["beta"]
     bend = (math.exp(x) - 1 - x) / x**2
     costs = math.log(5 * 50) / (size * found["t_1"]) + math.log(6 * 50) / (size * found["t_2"])
-    return math.sqrt((found["S"] + costs) / (1 - found["t_2"] * bend * found["kappa"] * found["rho"])) / 2
+    return math.sqrt((found["S"] + costs) / (1 - found["t_2"] * bend * found["a_2"] * found["rho"])) / 2
 
 
 def replicates() -> Iterator[tuple[float, float]]:
@@ -104,12 +104,12 @@ def users_who_always_do_the_same() -> Iterator[tuple[float, float]]:
 @st.composite
 def inputs(draw: st.DrawFn) -> dict[str, Number]:
     """Draw a point where the laws' noise leaves some of the denominator, even if one of its factors doubles."""
-    beta, heaviest, kappa = draw(st.floats(0.1, 50)), draw(st.floats(1, 10)), draw(st.floats(1, 10))
+    beta, heaviest, squares = draw(st.floats(0.1, 50)), draw(st.floats(1, 10)), draw(st.floats(1, 10))
     x = draw(st.floats(1e-3, 5))
     t2 = x / (beta * heaviest)
     bend = (math.expm1(x) - x) / x**2
-    rho = draw(st.floats(1e-3, 0.45)) / (t2 * bend * kappa)
-    values: dict[str, Number] = {"beta": beta, "b": heaviest, "kappa": kappa, "t_2": t2, "rho": rho}
+    rho = draw(st.floats(1e-3, 0.45)) / (t2 * bend * squares)
+    values: dict[str, Number] = {"beta": beta, "b": heaviest, "a_2": squares, "t_2": t2, "rho": rho}
     values |= {"S": draw(st.floats(0, 4)), "t_1": draw(st.floats(1e-6, 10)), "d": draw(st.floats(0, 1))}
     return values | {"N": draw(st.integers(2, 10**9)), "delta": draw(confidences)}
 
@@ -129,7 +129,7 @@ ROW = Row(
         (replace(FULL, rounds=rounds(strata="segments")), "coincidences between users are too rare"),
     ),
     falls_in=("N", "delta"),
-    rises_in=("S", "kappa", "rho", "d"),
+    rises_in=("S", "a_2", "rho", "d"),
     vanishing=(),
     replicates=replicates,
     unrefused={"A1": laws_that_have_seen_the_rounds, "A2": users_who_always_do_the_same},

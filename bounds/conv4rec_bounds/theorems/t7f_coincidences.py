@@ -5,7 +5,7 @@ least :math:`1-\delta`,
 
 .. math::
     \mathrm{TV} \le d+\tfrac12\sqrt D, \qquad
-    D = \frac{S+\frac{L_1}{Nt_1}+\frac{L_2}{Nt_2}}{1-t_2\,g\,\kappa\,\rho}, \qquad
+    D = \frac{S+\frac{L_1}{Nt_1}+\frac{L_2}{Nt_2}}{1-t_2\,g\,a_2\,\rho}, \qquad
     g = \frac{e^x-1-x}{x^2},\; x = t_2b\beta .
 """
 
@@ -26,7 +26,7 @@ from conv4rec_bounds.theorems.base import Assumption, Theorem, given
 
 __all__ = ["CoincidenceTotalVariation"]
 
-N, delta_symbol, t1, t2, kappa, rho, beta, heaviest = sympy.symbols("N delta t_1 t_2 kappa rho beta b", positive=True)
+N, delta_symbol, t1, t2, squares, rho, beta, heaviest = sympy.symbols("N delta t_1 t_2 a_2 rho beta b", positive=True)
 distance = sympy.Symbol("d", nonnegative=True)
 measured = sympy.Symbol("S", real=True)
 of_scores, of_laws, x, bend = sympy.symbols("L_1 L_2 x g", positive=True)
@@ -47,7 +47,7 @@ COINCIDENCES = Formula(
         of_laws: sympy.log(len(POWERS) / (_rational(LAWS) * delta_symbol)),
         x: t2 * heaviest * beta,
         bend: (sympy.exp(x) - 1 - x) / x**2,
-        divergence: (measured + of_scores / (N * t1) + of_laws / (N * t2)) / (1 - t2 * bend * kappa * rho),
+        divergence: (measured + of_scores / (N * t1) + of_laws / (N * t2)) / (1 - t2 * bend * squares * rho),
     },
 )
 
@@ -118,11 +118,11 @@ class CoincidenceTotalVariation(Theorem):
         "delta": 0.05,
         "S": 0.03,
         "t_1": 0.03,
-        "kappa": 1.4,
+        "a_2": 1.4,
         "rho": 3.0,
         "beta": 1.0,
         "b": 2.0,
-        "d": 0.0,
+        "d": 0.01,
     }
     moves = ("N", "delta", "S", "rho", "d")
 
@@ -141,7 +141,7 @@ class CoincidenceTotalVariation(Theorem):
         paid = budget.spend(f"{self.number}: scores, laws and ceilings, all rates at once", delta)
         found = coincidences(rounds, paid)
         shared: dict[str, Number] = {"N": rounds.size, "delta": paid, "d": rounds.distance or 0.0}
-        shared |= {"kappa": found.kappa, "rho": found.rho, "beta": found.beta, "b": found.heaviest}
+        shared |= {"a_2": found.squares, "rho": found.rho, "beta": found.beta, "b": found.heaviest}
         points = [self.complete(shared | {"t_1": rate, "S": total}) for rate, total in found.scores]
         best = min(points, key=_promised, default=None)
         named = {"target": self._informed(evidence), "spent": paid, "trivial": 1.0, "margin": WORTHLESS_MARGIN}
@@ -185,7 +185,7 @@ def _promised(inputs: Mapping[str, Number]) -> float:
     power, size, price = float(inputs["t_2"]), float(inputs["N"]), float(inputs["delta"])
     exponent = power * float(inputs["b"]) * float(inputs["beta"])
     bent = (math.expm1(exponent) - exponent) / exponent**2 if exponent < 700 else math.inf
-    rest = 1 - power * bent * float(inputs["kappa"]) * float(inputs["rho"])
+    rest = 1 - power * bent * float(inputs["a_2"]) * float(inputs["rho"])
     if not rest > 1e-3:
         return math.inf
     costs = math.log(len(RATES) / (float(SCORES) * price)) / float(inputs["t_1"])
