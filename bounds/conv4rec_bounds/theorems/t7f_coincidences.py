@@ -12,7 +12,7 @@ least :math:`1-\delta`,
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sympy
 
@@ -144,7 +144,7 @@ class CoincidenceTotalVariation(Theorem):
         shared |= {"a_2": found.squares, "rho": found.rho, "beta": found.beta, "b": found.heaviest}
         points = [self.complete(shared | {"t_1": rate, "S": total}) for rate, total in found.scores]
         best = min(points, key=_promised, default=None)
-        named = {"target": self._informed(evidence), "spent": paid, "trivial": 1.0, "margin": WORTHLESS_MARGIN}
+        named: dict[str, Any] = {"target": self._informed(evidence), "spent": paid, "trivial": 1.0, "margin": WORTHLESS_MARGIN}
         if best is None or math.isinf(_promised(best)):
             return self._nothing(shared, named)
         balls = COINCIDENCES.enclose(**best)
@@ -168,7 +168,7 @@ class CoincidenceTotalVariation(Theorem):
         truth = "; the truth is the pool's own law" if evidence.protocol.sampling == "finite pool" else ""
         return f"total variation of {whose} ({rounds.resolution}){truth}; nothing is assumed about the truth's form"
 
-    def _nothing(self, shared: Mapping[str, Number], named: Mapping[str, object]) -> Certificate:
+    def _nothing(self, shared: Mapping[str, Number], named: Mapping[str, Any]) -> Certificate:
         """Return the trivial value: counts are too few for any of the rates."""
         return self.certificate(
             value=1.0,

@@ -19,6 +19,7 @@ from conv4rec_experiments.studies.certificates import THEOREMS, certificate_rows
 from conv4rec_experiments.studies.certificates.consequences import parts
 from conv4rec_experiments.studies.certificates.held_out import subset
 from conv4rec_experiments.studies.certificates.replicate import coins
+from conv4rec_experiments.studies.certificates.untouched import FIRST
 from conv4rec_experiments.studies.samplings import Sample, draw
 from conv4rec_experiments.studies.tables import CERTIFICATES, KEYS
 from conv4rec_experiments.truths import Truth, reference_truth, small_truth, user_mix
@@ -49,6 +50,11 @@ def fitted(sampling: str = "independent", size: int = SIZE) -> tuple[list[Sample
 def rows_of(*theorems: str, truth: Truth = TRUTH, protocol: str = FIXED, sampling: str = "independent") -> list[dict]:
     samples, fits = fitted(sampling)
     return certificate_rows(asked(*theorems), truth, protocol, samples, fits, [truth.likelihood] * len(SEEDS), SEEDS)
+
+
+def made(samples: list[Sample] | None = None) -> list[refits.Refits]:
+    rngs = [coins((0, SIZE, seed), "refits") for seed in SEEDS]
+    return refits.refit_slices(TRUTH.likelihood, drawn() if samples is None else samples, rngs, QUICK)
 
 
 @cache
@@ -96,9 +102,9 @@ def test_targets_of_the_fit_are_exact() -> None:
     assert one(rows, "T3")["measured"] == pytest.approx(TRUTH.risk(log_law), rel=1e-12)
     for theorem in ("T5", "T6"):
         assert one(rows, theorem, "known")["measured"] == pytest.approx(distance, rel=1e-12)
-    later = user_mix(samples[0].blocks[1:].sum(axis=0))
-    shipped = total_variation(TRUTH.law, np.exp(log_law), later)
-    for basis in ("known", "realisable", "plug-in"):
+    slices = made()[0].slices
+    for basis, first in FIRST.items():
+        shipped = total_variation(TRUTH.law, np.exp(log_law), user_mix(slices[first:].sum(axis=0)))
         assert one(rows, "T7d", basis)["measured"] == pytest.approx(shipped, rel=1e-12)
     held_out = user_mix(samples[0].held_out)
     assert one(rows, "T9-lower")["measured"] == pytest.approx(
@@ -113,40 +119,65 @@ def test_targets_of_the_fit_are_exact() -> None:
 
 def test_targets_of_predictors_made_before_are_exact() -> None:
     samples, _ = fitted()
-    found = refits.refit_prefixes(TRUTH.likelihood, samples, [coins((0, SIZE, seed), "refits") for seed in SEEDS])
     rows = everything()
-    for seed in SEEDS:
-        blocks, made = samples[seed].blocks, found[seed]
-        last = user_mix(blocks[-1])
-        point = total_variation(TRUTH.law, np.exp(made.log_laws[-1]), last)
+    for seed, found in zip(SEEDS, made(), strict=True):
+        last = user_mix(samples[seed].blocks[-1])
+        point = total_variation(TRUTH.law, np.exp(found.log_laws[refits.HALF]), last)
         assert one(rows, "T7a", "known", seed)["measured"] == pytest.approx(point, rel=1e-9)
-        ensemble = total_variation(TRUTH.law, np.exp(made.draws).mean(axis=0), last)
+        ensemble = total_variation(TRUTH.law, np.exp(found.draws).mean(axis=0), last)
         assert one(rows, "T7c", "known", seed)["measured"] == pytest.approx(ensemble, rel=1e-9)
-        mixture = np.zeros_like(TRUTH.law)
-        for i in range(TRUTH.users):
-            seen = blocks[1:, i].sum(axis=1)
-            mixture[i] = sum(n * np.exp(law[i]) for n, law in zip(seen, made.log_laws, strict=True)) / seen.sum()
-        later = user_mix(blocks[1:].sum(axis=0))
-        distance = total_variation(TRUTH.law, mixture, later)
-        assert one(rows, "T7b", "known", seed)["measured"] == pytest.approx(distance, rel=1e-9)
+        for basis, first in FIRST.items():
+            slices, laws = found.slices[first:], np.exp(found.log_laws[first:])
+            mixture = np.zeros_like(TRUTH.law)
+            for i in range(TRUTH.users):
+                seen = slices[:, i].sum(axis=1)
+                mixture[i] = sum(n * law[i] for n, law in zip(seen, laws, strict=True)) / max(seen.sum(), 1)
+            distance = total_variation(TRUTH.law, mixture, user_mix(slices.sum(axis=0)))
+            assert one(rows, "T7b", basis, seed)["measured"] == pytest.approx(distance, rel=1e-9)
+
+
+def test_targets_of_coincidences_are_those_of_the_laws_that_are_compared() -> None:
+    _, fits = fitted()
+    found = made()[0]
+    rows = [row for row in everything() if row["theorem"] == "T7f" and row["seed"] == 0]
+    of_predictors, of_the_fit, _ = sorted(rows, key=lambda row: ("groups" in row["target"], "fit" in row["target"]))
+    slices, laws = found.slices[6:], np.exp(found.log_laws[[6, 14, 22]])
+    each = slices.reshape(3, 8, TRUTH.users, -1).sum(axis=(1, 3))
+    # Every user has interactions in at least two slices of each block, so that none is left out.
+    assert (slices.reshape(3, 8, TRUTH.users, -1).sum(axis=3) > 0).sum(axis=1).min() >= 2
+    mixture = (each[:, :, None] * laws).sum(axis=0) / each.sum(axis=0)[:, None]
+    mix = each.sum(axis=0) / each.sum()
+    assert of_predictors["measured"] == pytest.approx(total_variation(TRUTH.law, mixture, mix), rel=1e-9)
+    law = np.exp(TRUTH.likelihood.log_law(fits[0].theta))
+    assert of_the_fit["measured"] == pytest.approx(total_variation(TRUTH.law, law, mix), rel=1e-9)
+
+
+def test_slices_make_up_the_late_blocks() -> None:
+    for sample, found in zip(drawn(), made(), strict=True):
+        assert np.array_equal(found.slices[: refits.HALF].sum(axis=0), sample.blocks[3])
+        assert np.array_equal(found.slices[refits.HALF :].sum(axis=0), sample.blocks[4])
+        for part, block in ((found.slices[: refits.HALF], 3), (found.slices[refits.HALF :], 4)):
+            sizes = part.sum(axis=(1, 2))
+            assert sizes.max() - sizes.min() <= 1
+            assert sizes.sum() == sample.blocks[block].sum()
 
 
 @pytest.mark.parametrize("changed", range(5))
 def test_a_predictor_knows_only_the_blocks_before(changed: int) -> None:
     samples, other = drawn(), drawn("drifting")
-
-    def made(given: list[Sample]) -> np.ndarray:
-        rngs = [coins((0, SIZE, seed), "refits") for seed in SEEDS]
-        return np.stack([found.log_laws for found in refits.refit_prefixes(TRUTH.likelihood, given, rngs)])
-
     blocks = [sample.blocks.copy() for sample in samples]
     for table, replacement in zip(blocks, other, strict=True):
         table[changed] = replacement.blocks[changed]
-    before = made(samples)
-    after = made([replace(sample, blocks=table) for sample, table in zip(samples, blocks, strict=True)])
-    assert np.array_equal(before[:, :changed], after[:, :changed])
-    if changed < 4:
-        assert not np.allclose(before[:, changed], after[:, changed])
+    before = np.stack([found.log_laws for found in made(samples)])
+    swapped = [replace(sample, blocks=table) for sample, table in zip(samples, blocks, strict=True)]
+    after = np.stack([found.log_laws for found in made(swapped)])
+    # The slice with which the block begins is predicted by what came before it.
+    own = {3: 0, 4: refits.HALF}.get(changed)
+    if own is None:
+        assert not np.allclose(before[:, 0], after[:, 0])
+    else:
+        assert np.array_equal(before[:, : own + 1], after[:, : own + 1])
+        assert not np.allclose(before[:, own + 1], after[:, own + 1])
 
 
 def test_the_prior_knows_only_the_blocks_before_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,10 +187,7 @@ def test_the_prior_knows_only_the_blocks_before_the_last(monkeypatch: pytest.Mon
         replace(sample, blocks=np.concatenate([sample.blocks[:-1], late.blocks[-1:]]))
         for sample, late in zip(samples, other, strict=True)
     ]
-    first, second = (
-        refits.refit_prefixes(TRUTH.likelihood, given, [coins((0, SIZE, seed), "refits") for seed in SEEDS])
-        for given in (samples, swapped)
-    )
+    first, second = made(samples), made(swapped)
     for one_of, other_of in zip(first, second, strict=True):
         assert np.array_equal(one_of.draws, other_of.draws)
         assert np.array_equal(one_of.log_ratios, other_of.log_ratios)
@@ -170,10 +198,9 @@ def test_log_ratios_are_those_of_densities() -> None:
     tiny = reference_truth(1, users=2, items=2, levels=1, channels=1, code=1, profile_items=1)
     sample = draw("independent", tiny, 2_000, np.random.default_rng(0))
     many = 700
-    found = refits.refit_prefixes(
-        tiny.likelihood, [sample] * many, [np.random.default_rng([5, k]) for k in range(many)]
-    )
-    inverse = np.exp(-np.concatenate([made.log_ratios for made in found]))
+    rngs = [np.random.default_rng([5, k]) for k in range(many)]
+    found = refits.refit_slices(tiny.likelihood, [sample] * many, rngs, QUICK)
+    inverse = np.exp(-np.concatenate([each.log_ratios for each in found]))
     assert abs(inverse.mean() - 1) < 5 * inverse.std() / np.sqrt(inverse.size)
     assert inverse.std() < 2
 

@@ -13,15 +13,16 @@ import numpy as np
 from conv4rec.errors import InputError
 from conv4rec_experiments.fits.fitting import DENSE_MOST, Fit, Settings
 from conv4rec_experiments.fits.likelihood import Likelihood
+from conv4rec_experiments.studies.certificates.coincidences import by_coincidences
 from conv4rec_experiments.studies.certificates.consequences import limits, what_it_buys
 from conv4rec_experiments.studies.certificates.distances import fast_rate, oracle_inequality
 from conv4rec_experiments.studies.certificates.drawn import drawn_distance, pac_bayes
 from conv4rec_experiments.studies.certificates.held_out import falsification, held_out_pool, held_out_risk
-from conv4rec_experiments.studies.certificates.refits import least_losses, refit_prefixes
+from conv4rec_experiments.studies.certificates.refits import Refits, least_losses, refit_slices
 from conv4rec_experiments.studies.certificates.replicate import Replicate, coins
 from conv4rec_experiments.studies.certificates.risks import frozen_codes, new_users, norms, parameter_count
 from conv4rec_experiments.studies.certificates.statement import Statement, Statements, inapplicable
-from conv4rec_experiments.studies.certificates.untouched import least_loss, point, prequential, transferred
+from conv4rec_experiments.studies.certificates.untouched import FIRST, least_loss, point, prequential, transferred
 from conv4rec_experiments.studies.samplings import Sample
 from conv4rec_experiments.truths.truth import Truth
 
@@ -39,6 +40,7 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
     "T7c": drawn_distance,
     "T7d": transferred,
     "T7e": least_loss,
+    "T7f": by_coincidences,
     "T8": pac_bayes,
     "T9": held_out_risk,
     "T9-pool": held_out_pool,
@@ -50,7 +52,7 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
 THEOREMS: tuple[str, ...] = tuple(FAMILIES)
 """Numbers of the theorems that a study can ask."""
 
-IN_TIME_ORDER = frozenset({"T7a", "T7b", "T7c", "T7d", "T8", "T10"})
+IN_TIME_ORDER = frozenset({"T7a", "T7b", "T7c", "T7d", "T7f", "T8", "T10"})
 WITH_LEAST_LOSS = frozenset({"T7a", "T7b", "T7c", "T7d"})
 
 
@@ -154,26 +156,36 @@ def _prepare(
     asked = frozenset(study.theorems)
     fixed = protocol == "fixed profile" and not _too_large(protocol, truth)
     keys = [(truth.seed, int(sample.total.sum()), seed) for sample, seed in zip(samples, seeds, strict=True)]
-    in_order = (
-        refit_prefixes(truth.likelihood, samples, [coins(key, "refits") for key in keys])
-        if (fixed and asked & IN_TIME_ORDER)
-        else [None] * len(samples)
-    )
+    in_order: list[Refits] | list[None] = [None] * len(samples)
     least: list[tuple[float, float] | None] = [None] * len(samples)
-    if fixed and truth.realisable and asked & WITH_LEAST_LOSS:
-        tables = [
-            np.stack([sample.blocks[-1] for sample in samples]),
-            np.stack([sample.blocks[1:].sum(axis=0) for sample in samples]),
-        ]
-        starts = [[int(coins(key, name).integers(2**62)) for key in keys] for name in ("last block", "later blocks")]
-        last, later = (
-            least_losses(truth.likelihood, table, seeds_of, study.fits, fits)
-            for table, seeds_of in zip(tables, starts, strict=True)
-        )
-        least = [(one.training_loss, other.training_loss) for one, other in zip(last, later, strict=True)]
+    if fixed and asked & IN_TIME_ORDER:
+        in_order = made = refit_slices(truth.likelihood, samples, [coins(key, "refits") for key in keys], study.fits)
+        if truth.realisable and asked & WITH_LEAST_LOSS:
+            least = list(_least(study, truth, samples, made, keys, fits))
     return [
         Replicate(truth, protocol, sample, fit, likelihood, key, in_time, lowest)
         for sample, fit, likelihood, key, in_time, lowest in zip(
             samples, fits, likelihoods, keys, in_order, least, strict=True
         )
     ]
+
+
+def _least(
+    study: Asked,
+    truth: Truth,
+    samples: Sequence[Sample],
+    made: Sequence[Refits],
+    keys: Sequence[tuple[int, ...]],
+    fits: Sequence[Fit],
+) -> list[tuple[float, float]]:
+    """Find the least losses of the class on the last block and on the slices of T7b, from starts of their own."""
+    tables = [
+        np.stack([sample.blocks[-1] for sample in samples]),
+        np.stack([refits.slices[FIRST["realisable"] :].sum(axis=0) for refits in made]),
+    ]
+    starts = [[int(coins(key, name).integers(2**62)) for key in keys] for name in ("last block", "later blocks")]
+    last, later = (
+        least_losses(truth.likelihood, table, seeds_of, study.fits, fits)
+        for table, seeds_of in zip(tables, starts, strict=True)
+    )
+    return [(one.training_loss, other.training_loss) for one, other in zip(last, later, strict=True)]

@@ -12,9 +12,9 @@ from conv4rec_experiments.studies.certificates.refits import Refits
 from conv4rec_experiments.studies.certificates.replicate import Replicate, mean_loss
 from conv4rec_experiments.studies.certificates.statement import Statements, answer
 from conv4rec_experiments.studies.certificates.untouched import BASES, least_loss_of_truth
-from conv4rec_experiments.truths.truth import user_mix
+from conv4rec_experiments.truths.truth import Counts, user_mix
 
-__all__ = ["drawn_distance", "pac_bayes"]
+__all__ = ["drawn_distance", "groups_of_cells", "pac_bayes"]
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ def _draws(replicate: Replicate) -> Refits:
     if replicate.refits is not None:
         return replicate.refits
     alone = replicate.log_law[None]
-    return Refits(alone, alone, np.zeros(1))
+    return Refits(replicate.sample.blocks[-1:], alone, alone, np.zeros(1))
 
 
 def drawn_distance(replicate: Replicate, delta: float) -> Statements:
@@ -57,7 +57,7 @@ def drawn_distance(replicate: Replicate, delta: float) -> Statements:
 
 def _coarse(replicate: Replicate) -> tuple[Evidence, float]:
     draws, part = _draws(replicate), replicate.last
-    member, mix = _groups(replicate), user_mix(part)
+    member, mix = groups_of_cells(replicate, replicate.sample.blocks[:-1], GROUPS), user_mix(part)
     counts = part.sum(axis=0) @ member
     laws = np.einsum("i,kiy,yg->kg", mix, np.exp(draws.draws), member)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -78,17 +78,20 @@ def _coarse(replicate: Replicate) -> tuple[Evidence, float]:
     return evidence, float(np.abs(true - laws.mean(axis=0)).sum()) / 2
 
 
-def _groups(replicate: Replicate) -> NDArray[np.int64]:
-    """Membership of cells in groups of items at each level, shape (cell, group), from all blocks but the last."""
+def groups_of_cells(replicate: Replicate, blocks: Counts, groups: int) -> NDArray[np.int64]:
+    """Membership of cells in groups of items of about equal shares of some blocks, at each level, shape (cell, group).
+
+    Groups that no item is in are left out.
+    """
     truth = replicate.truth
-    seen = replicate.sample.blocks[:-1].sum(axis=(0, 1)).reshape(truth.items, truth.levels).sum(axis=1)
+    seen = blocks.sum(axis=(0, 1)).reshape(truth.items, truth.levels).sum(axis=1)
     order = np.argsort(-seen, kind="stable")
     before = np.cumsum(seen[order]) - seen[order]
     group = np.empty(truth.items, dtype=np.int64)
-    group[order] = np.minimum(before * GROUPS // max(1, int(seen.sum())), GROUPS - 1)
+    group[order] = np.minimum(before * groups // max(1, int(seen.sum())), groups - 1)
     cells = (group[:, None] * truth.levels + np.arange(truth.levels)).reshape(-1)
-    member: NDArray[np.int64] = np.eye(GROUPS * truth.levels, dtype=np.int64)[cells]
-    return member
+    member: NDArray[np.int64] = np.eye(groups * truth.levels, dtype=np.int64)[cells]
+    return member[:, member.any(axis=0)]
 
 
 def pac_bayes(replicate: Replicate, delta: float) -> Statements:

@@ -1,7 +1,9 @@
-r"""What a sample's blocks allow before its end: predictors fitted to prefixes, least losses, draws around a prefix.
+r"""What a sample's blocks allow before its end: predictors made before thin slices, least losses, draws around one.
 
-Predictor ``b`` is a maximum a posteriori fit to blocks 0 to b under independent Gaussians with standard deviation 3 on
-all weights. It knows nothing of later blocks. Everything is batched over replicates.
+The first three blocks, a quarter of the sample, are trained on only. Block 3 is cut into 10 slices and block 4 into 20,
+each a fortieth of the sample. Within a block interactions are cut at random: where they are independent draws, that is
+as good as any order. Predictor ``s`` is a maximum a posteriori fit to all that comes before slice ``s``, under
+independent Gaussians with standard deviation 3 on all weights. Everything is batched over replicates.
 """
 
 import math
@@ -13,19 +15,23 @@ import torch
 from numpy.typing import NDArray
 
 from conv4rec_experiments.fits.descent import Descent
-from conv4rec_experiments.fits.fitting import Fit, Settings, fit_many, one_thread
+from conv4rec_experiments.fits.fitting import Fit, Settings, fit_many, one_thread, random_starts
 from conv4rec_experiments.fits.likelihood import Likelihood
 from conv4rec_experiments.studies.samplings import Sample
 from conv4rec_experiments.truths.truth import Counts
 
-__all__ = ["DRAWS", "Refits", "least_losses", "refit_prefixes"]
+__all__ = ["DRAWS", "HALF", "Refits", "least_losses", "refit_slices"]
 
 Array = NDArray[np.float64]
 
+TRAINED = 3
+SLICES = (10, 20)
+HALF = SLICES[0]
+"""The slice with which the last block begins."""
+
 DRAWS = 3
 SPREAD = 3.0
-STARTING_SPREAD = 0.5
-FIRST_STEPS, NEXT_STEPS = 40, 12
+FIRST_STEPS, NEXT_STEPS = 40, 4
 AT_ONCE, NUMBERS_AT_ONCE = 64, 2**25
 # Of the Fisher step that the second part asks of the prefix, so much is taken; variances are in units of those of an
 # efficient fit to the prefix; the ridge keeps directions that no interaction tells anything about.
@@ -38,33 +44,56 @@ class Refits:
 
     Attributes
     ----------
+    slices
+        Counts of every slice of blocks 3 and 4, shape (slice, user, cell).
     log_laws
-        Log-probabilities of the predictors of blocks 0 to b, b = 0..3, shape (predictor, user, cell).
+        Log-probabilities of the predictor made before each slice, shape (slice, user, cell).
     draws
         Log-probabilities of networks drawn from a Gaussian :math:`\rho` whose centre lies one damped Fisher step on the
-        last block away from predictor 3, shape (draw, user, cell).
+        last block away from the predictor made before it, shape (draw, user, cell).
     log_ratios
         :math:`\log\frac{d\rho}{d\pi}` at each draw, rounded up, shape (draw,); :math:`\pi` is a Gaussian around
-        predictor 3 with the Fisher matrix of blocks 0 to 3.
+        that predictor with the Fisher matrix of blocks 0 to 3.
     """
 
+    slices: Counts
     log_laws: Array
     draws: Array
     log_ratios: Array
 
 
-def refit_prefixes(
-    likelihood: Likelihood, samples: Sequence[Sample], rngs: Sequence[np.random.Generator]
+def refit_slices(
+    likelihood: Likelihood, samples: Sequence[Sample], rngs: Sequence[np.random.Generator], settings: Settings
 ) -> list[Refits]:
-    """Fit the prefixes of every sample and draw around the longest; starts and draws come from the generators."""
+    """Cut the late blocks of every sample, fit what comes before each slice, and draw around the fit to the first half.
+
+    Cuts, starts and draws come from the generators; ``settings`` say how many starts are tried for the first predictor.
+    """
     found: list[Refits] = []
     # A replicate's matrices have the square of its weights.
     at_once = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // likelihood.size**2))
     with one_thread(), torch.no_grad():
         for begin in range(0, len(samples), at_once):
             part = slice(begin, begin + at_once)
-            found += _group(likelihood, np.stack([sample.blocks for sample in samples[part]]), rngs[part])
+            found += _group(likelihood, samples[part], rngs[part], settings)
     return found
+
+
+def _slices(sample: Sample, rng: np.random.Generator) -> Counts:
+    """Cut the late blocks into slices, shape (slice, user, cell)."""
+    late = zip(sample.blocks[TRAINED:], SLICES, strict=True)
+    return np.stack([part for block, number in late for part in _cut(block, number, rng)])
+
+
+def _cut(table: Counts, slices: int, rng: np.random.Generator) -> list[Counts]:
+    """Cut a count table at random into slices of equal size; the first ones take what is over."""
+    left, total = table.ravel().copy(), int(table.sum())
+    parts = []
+    for place in range(slices):
+        size = total // slices + (place < total % slices)
+        parts.append(rng.multivariate_hypergeometric(left, size, method="marginals"))
+        left -= parts[-1]
+    return [part.reshape(table.shape) for part in parts]
 
 
 def least_losses(
@@ -80,20 +109,59 @@ def least_losses(
     return fit_many(likelihood, counts, [None] * len(seeds), seeds, once, np.stack([fit.theta for fit in fits]))
 
 
-def _group(likelihood: Likelihood, blocks: Counts, rngs: Sequence[np.random.Generator]) -> list[Refits]:
-    prefixes = blocks.cumsum(axis=1)
-    theta = torch.as_tensor(
-        np.stack([STARTING_SPREAD * generator.standard_normal(likelihood.size) for generator in rngs])
-    )
+def _group(
+    likelihood: Likelihood, samples: Sequence[Sample], rngs: Sequence[np.random.Generator], settings: Settings
+) -> list[Refits]:
+    # How much chance a cut uses depends on what is cut: nothing else may use the same.
+    slices = np.stack([_slices(sample, rng.spawn(1)[0]) for sample, rng in zip(samples, rngs, strict=True)])
+    seen = np.stack([sample.blocks[:TRAINED].sum(axis=0) for sample in samples])
+    theta = _map_fit(likelihood, seen, _screened(likelihood, seen, settings, rngs), FIRST_STEPS)
     laws = []
-    for predictor in range(blocks.shape[1] - 1):
-        theta = _map_fit(likelihood, prefixes[:, predictor], theta, NEXT_STEPS if predictor else FIRST_STEPS)
+    for place in range(sum(SLICES)):
+        if place:
+            seen = seen + slices[:, place - 1]
+            theta = _map_fit(likelihood, seen, theta, NEXT_STEPS)
         laws.append(likelihood.log_laws(theta).numpy())
-    first, last = _shares(prefixes[:, -2])[0], _shares(blocks[:, -1])[0]
+        if place == HALF:
+            draws, ratios = _around(likelihood, theta, seen, np.stack([s.blocks[-1] for s in samples]), rngs)
+    by_replicate = np.stack(laws, axis=1)
+    return [Refits(*parts) for parts in zip(slices, by_replicate, draws, ratios, strict=True)]
+
+
+def _screened(
+    likelihood: Likelihood, counts: Counts, settings: Settings, rngs: Sequence[np.random.Generator]
+) -> torch.Tensor:
+    """Take the best of every replicate's random starts after short runs, as fits do; shape (replicate, parameter)."""
+    starts = max(1, settings.starts)
+    theta = torch.as_tensor(
+        np.concatenate(
+            [
+                random_starts(likelihood, table, rng, replace(settings, starts=starts))
+                for table, rng in zip(counts, rngs, strict=True)
+            ]
+        )
+    )
+    owner = torch.arange(len(counts)).repeat_interleave(starts)
+    frequencies, sizes = _shares(counts)
+    short = Descent(likelihood, frequencies[owner], sizes[owner], theta)
+    short.run(settings.screening, settings.tolerance, settings.ridge, settings.fading)
+    best = short.loss.reshape(len(counts), starts).argmin(dim=1) + starts * torch.arange(len(counts))
+    return short.theta[best]
+
+
+def _around(
+    likelihood: Likelihood,
+    theta: torch.Tensor,
+    before: Counts,
+    after: Counts,
+    rngs: Sequence[np.random.Generator],
+) -> tuple[Array, Array]:
+    """Draw networks around a step from the weights, with their log-ratios to a prior around the weights themselves."""
+    first, last = _shares(before)[0], _shares(after)[0]
     fisher = likelihood.expand(theta, first).fisher
     precision = fisher + RIDGE * torch.eye(likelihood.size, dtype=torch.float64)
     gradient = likelihood.expand(theta, last).gradient
-    sizes = torch.as_tensor(prefixes[:, -2].sum(axis=(1, 2)).clip(min=1), dtype=torch.float64)
+    sizes = _shares(before)[1]
     root = torch.linalg.cholesky(precision * (sizes / PRIOR_VARIANCE)[:, None, None])
     noise = torch.as_tensor(np.stack([generator.standard_normal((DRAWS, likelihood.size)) for generator in rngs]))
     narrow = math.sqrt(POSTERIOR_VARIANCE / PRIOR_VARIANCE)
@@ -104,10 +172,7 @@ def _group(likelihood: Likelihood, blocks: Counts, rngs: Sequence[np.random.Gene
     ratios = (far - near + 1e-9 * (far + near)) / 2 - likelihood.size * math.log(narrow)
     flat = (theta[:, None] + moves).reshape(-1, likelihood.size)
     drawn = likelihood.log_laws(flat).reshape(len(theta), DRAWS, likelihood.users, likelihood.cells)
-    by_replicate = np.stack(laws, axis=1)
-    return [
-        Refits(law, draws, ratio) for law, draws, ratio in zip(by_replicate, drawn.numpy(), ratios.numpy(), strict=True)
-    ]
+    return drawn.numpy(), ratios.numpy()
 
 
 def _map_fit(likelihood: Likelihood, counts: Counts, theta: torch.Tensor, steps: int) -> torch.Tensor:

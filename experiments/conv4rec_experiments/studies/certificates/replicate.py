@@ -12,7 +12,7 @@ from conv4rec_bounds import Network, Protocol
 from conv4rec_bounds.divergences import total_variation
 from conv4rec_experiments.fits.fitting import Fit
 from conv4rec_experiments.fits.likelihood import Likelihood
-from conv4rec_experiments.studies.certificates.refits import Refits
+from conv4rec_experiments.studies.certificates.refits import HALF, Refits
 from conv4rec_experiments.studies.samplings import Sample
 from conv4rec_experiments.truths.truth import Counts, Truth, user_mix
 
@@ -45,8 +45,8 @@ class Replicate:
     refits
         Predictors made before the end of the sample; None where networks read the whole sample.
     least
-        Least losses of the class that were found on the last block and on all blocks but the first, in nats; None
-        where the truth is no network of the class.
+        Least losses of the class that were found on the last block and on the slices that T7b scores on the realisable
+        basis, in nats; None where the truth is no network of the class.
     """
 
     truth: Truth
@@ -108,18 +108,12 @@ class Replicate:
         return counts
 
     @property
-    def later(self) -> Counts:
-        """Counts of all blocks but the first, shape (block, user, cell)."""
-        counts: Counts = self.sample.blocks[1:]
-        return counts
-
-    @property
     def before(self) -> Array:
         """Log-probabilities of the predictor that the last block is scored by, shape (user, cell).
 
         It was made from the blocks before; where networks read the sample, there is none, and the fit is scored.
         """
-        law: Array = self.log_law if self.refits is None else self.refits.log_laws[-1]
+        law: Array = self.log_law if self.refits is None else self.refits.log_laws[HALF]
         return law
 
     def risk(self, log_law: Array, mix: Array) -> float:

@@ -1,5 +1,7 @@
 """T7a, T7b, T7d and T7e: total variation from losses on blocks that a predictor had not seen."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,11 +12,24 @@ from conv4rec_experiments.studies.certificates.replicate import Replicate, mean_
 from conv4rec_experiments.studies.certificates.statement import Statements, answer
 from conv4rec_experiments.truths.truth import Counts, user_mix
 
-__all__ = ["BASES", "least_loss", "least_loss_of_truth", "point", "point_evidence", "prequential", "transferred"]
+__all__ = [
+    "BASES",
+    "FIRST",
+    "least_loss",
+    "least_loss_of_truth",
+    "mixture",
+    "point",
+    "point_evidence",
+    "prequential",
+    "transferred",
+]
 
 Array = NDArray[np.float64]
 
 BASES = ("known", "realisable", "plug-in")
+
+FIRST: Mapping[str, int] = {"known": 16, "realisable": 7, "plug-in": 0}
+"""The first slice that T7b scores on each basis: what the truth's loss is not known by asks for more interactions."""
 
 
 def least_loss_of_truth(replicate: Replicate, basis: str, counts: Counts, least: int) -> TruthLoss:
@@ -64,54 +79,54 @@ def point(replicate: Replicate, delta: float) -> Statements:
         yield answer("T7a", delta, make, basis=basis)
 
 
-def _mixture(replicate: Replicate) -> Array:
-    r"""User-wise mixture of the blocks' predictors, weights :math:`n_{ib}/n_i`, shape (user, cell)."""
-    if replicate.refits is None:
-        return replicate.law
-    weights = replicate.later.sum(axis=2).astype(np.float64)
+def mixture(slices: Counts, log_laws: Array) -> Array:
+    r"""User-wise mixture of the predictors of slices, weights :math:`n_{ib}/n_i`, shape (user, cell)."""
+    weights = slices.sum(axis=2).astype(np.float64)
     weights /= weights.sum(axis=0).clip(min=1)
-    laws: Array = (weights[:, :, None] * np.exp(replicate.refits.log_laws)).sum(axis=0)
+    laws: Array = (weights[:, :, None] * np.exp(log_laws)).sum(axis=0)
     return laws
 
 
-def _blocks_evidence(replicate: Replicate, basis: str, mixture: Array) -> Evidence:
-    counts: Counts = replicate.later.sum(axis=0)
-    size, mix = int(counts.sum()), user_mix(counts)
-    loss = least_loss_of_truth(replicate, basis, counts, 1)
-    if replicate.refits is None:
-        risk = mean_loss(counts, replicate.log_law)
-    else:
-        risk = float(-(replicate.later * replicate.refits.log_laws).sum()) / size
-    part = Prequential(
-        size,
-        risk,
-        loss,
-        # Rounding must not make it too small.
-        distance=min(1.0, total_variation(mixture, replicate.law, mix) + 1e-12),
-        predictable=replicate.refits is not None,
-    )
-    return Evidence(cells=replicate.truth.cells, protocol=replicate.declared, prequential=part)
-
-
-def _of_blocks(number: str, replicate: Replicate, delta: float, shipped: bool) -> Statements:
+def _of_slices(number: str, replicate: Replicate, delta: float, shipped: bool) -> Statements:
     for basis in BASES:
 
         def make(basis: str = basis) -> tuple[Evidence, float]:
-            mixture, mix = _mixture(replicate), user_mix(replicate.later.sum(axis=0))
-            evidence = _blocks_evidence(replicate, basis, mixture)
-            return evidence, replicate.distance(replicate.law if shipped else mixture, mix)
+            slices, log_laws = _scored(replicate, basis)
+            counts: Counts = slices.sum(axis=0)
+            if not counts.any():
+                raise RefusedError("the slices that this basis scores hold no interactions; take a larger sample")
+            size, mix = int(counts.sum()), user_mix(counts)
+            mixed = mixture(slices, log_laws)
+            part = Prequential(
+                size,
+                float(-(slices * log_laws).sum()) / size,
+                least_loss_of_truth(replicate, basis, counts, 1),
+                # Rounding must not make it too small.
+                distance=min(1.0, total_variation(mixed, replicate.law, mix) + 1e-12),
+                predictable=replicate.refits is not None,
+            )
+            evidence = Evidence(cells=replicate.truth.cells, protocol=replicate.declared, prequential=part)
+            return evidence, replicate.distance(replicate.law if shipped else mixed, mix)
 
         yield answer(number, delta, make, basis=basis)
 
 
+def _scored(replicate: Replicate, basis: str) -> tuple[Counts, Array]:
+    """Return the slices that a basis scores and the predictors made before them; the fit where there are none."""
+    if replicate.refits is None:
+        return replicate.sample.blocks[1:], np.broadcast_to(replicate.log_law, replicate.sample.blocks[1:].shape)
+    first = FIRST[basis]
+    return replicate.refits.slices[first:], replicate.refits.log_laws[first:]
+
+
 def prequential(replicate: Replicate, delta: float) -> Statements:
-    """T7b: the user-wise mixture of four predictors, each scored on the block after those that it was fitted to."""
-    return _of_blocks("T7b", replicate, delta, shipped=False)
+    """T7b: the user-wise mixture of predictors, each scored on the slice that comes after what it was fitted to."""
+    return _of_slices("T7b", replicate, delta, shipped=False)
 
 
 def transferred(replicate: Replicate, delta: float) -> Statements:
     """T7d: the fit to the whole sample, by its distance to that mixture."""
-    return _of_blocks("T7d", replicate, delta, shipped=True)
+    return _of_slices("T7d", replicate, delta, shipped=True)
 
 
 def least_loss(replicate: Replicate, delta: float) -> Statements:
