@@ -24,7 +24,7 @@ def study(
         str,
         typer.Argument(
             metavar="STUDY",
-            help="A study file, or one by name: quick, reference, truths, coverage, stress, stress_large.",
+            help="A study file, or: quick, reference, truths, certificates, coverage, stress, stress_large.",
         ),
     ] = "quick",
     out: Annotated[

@@ -144,7 +144,8 @@ class CoincidenceTotalVariation(Theorem):
         shared |= {"a_2": found.squares, "rho": found.rho, "beta": found.beta, "b": found.heaviest}
         points = [self.complete(shared | {"t_1": rate, "S": total}) for rate, total in found.scores]
         best = min(points, key=_promised, default=None)
-        named: dict[str, Any] = {"target": self._informed(evidence), "spent": paid, "trivial": 1.0, "margin": WORTHLESS_MARGIN}
+        named: dict[str, Any] = {"target": self._informed(evidence), "spent": paid}
+        named |= {"trivial": 1.0, "margin": WORTHLESS_MARGIN}
         if best is None or math.isinf(_promised(best)):
             return self._nothing(shared, named)
         balls = COINCIDENCES.enclose(**best)

@@ -131,7 +131,7 @@ def test_study_files_of_the_package_are_studies(name: str) -> None:
 
 
 def test_the_package_has_the_studies_that_the_pages_speak_of() -> None:
-    assert set(SHIPPED) == {"coverage", "quick", "reference", "stress", "stress_large", "truths"}
+    assert set(SHIPPED) == {"certificates", "coverage", "quick", "reference", "stress", "stress_large", "truths"}
     reference = Study.from_toml(find("reference"))
     assert (len(reference.sizes), min(reference.sizes), max(reference.sizes)) == (8, 1_000, 10**8)
     assert (len(reference.seeds), reference.fits.starts) == (32, 3)
