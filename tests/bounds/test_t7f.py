@@ -214,6 +214,17 @@ def test_blocks_of_one_user_share_his_ceilings() -> None:
     assert certified(shared) < certified(Rounds(counts, twice, "users", "ten users in two blocks"))
 
 
+def test_weights_of_strata_may_be_those_of_another_mix() -> None:
+    rng = np.random.default_rng(37)
+    truth, shift = rng.dirichlet(np.full(8, 3.0), size=2), np.array([0.0, 0.3])
+    law = (1 - shift[:, None]) * truth + shift[:, None] / 8
+    counts = rng.multinomial(5_000, truth, size=(8, 2))
+    near, far = (certified(Rounds(counts, law, "users", "two", weights=np.array(w))) for w in ([0.9, 0.1], [0.1, 0.9]))
+    distance = np.abs(truth[1] - law[1]).sum() / 2
+    assert 0.1 * distance <= near < far
+    assert far >= 0.9 * distance
+
+
 def test_a_shipped_model_pays_its_distance() -> None:
     counts, law = np.tile([[400, 600]], (5, 1, 1)), np.array([[0.4, 0.6]])
     alone, shipped = (certified(Rounds(counts, law, "users", "one", distance=d)) for d in (None, 0.125))
@@ -284,6 +295,8 @@ def test_the_sum_of_the_scores_lies_on_the_safe_side_of_sixty_digits() -> None:
         ({"pool": np.array([3])}, "a pool is smaller"),
         ({"pool": np.array([3.5])}, "expected a whole number"),
         ({"owners": np.array([0, 1])}, "expected a whole number for each of 1 strata"),
+        ({"weights": np.array([0.5])}, "the sum 1"),
+        ({"weights": np.array([0.5, 0.5])}, "expected a positive weight"),
         ({"distance": math.nan}, "expected between 0 and 1"),
         ({"counts": np.array([[[1, 1]], [[0, 0]]])}, "nothing can coincide"),
     ],

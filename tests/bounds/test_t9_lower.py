@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conv4rec_bounds import Budget, Certificate, Events, Evidence, RefusedError, Status
+from conv4rec_bounds import Budget, Certificate, Events, Evidence, Protocol, RefusedError, Status
 from conv4rec_bounds.inversions import KL_LOWER, KL_UPPER
 from conv4rec_bounds.theorems.t9_lower import LOWER, TotalVariationLower
-from theorem_rows.common import DELTA, held_out
+from conv4rec_experiments.studies.coverage import coverage
+from theorem_rows.common import DELTA, certified_value, held_out
 from theorem_rows.t9_lower import FULL, events
 
 unit = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
@@ -150,3 +151,24 @@ def test_events_of_another_part_than_the_held_out_one_are_refused() -> None:
 def test_events_pay_for_their_number() -> None:
     one, many = (evaluate(replace(FULL, events=events(10_000, [3000] * k, [0.2] * k))) for k in (1, 1000))
     assert many.value < one.value
+
+
+def test_random_subsets_of_a_pool_are_covered_over_groups_of_cells() -> None:
+    """The whole pool's coarse law is known; events are unions of its groups, and the model is off in one of them."""
+    rng = np.random.default_rng(16)
+    pool = rng.multinomial(2000, rng.dirichlet(np.full(12, 2.0)))
+    shares = pool / pool.sum()
+    model = np.where(np.arange(12) < 6, 0.8, 1.2) * shares
+    model /= model.sum()
+    distance = np.abs(shares - model).sum() / 2
+    inside = np.array([model > shares, np.arange(12) < 3, np.arange(12) % 2 == 0])
+    members = np.repeat(np.arange(12), pool)
+    found = []
+    for _ in range(1000):
+        counts = np.bincount(rng.permutation(members)[:1000], minlength=12)
+        part = events(1000, inside.astype(int) @ counts, inside @ model, resolution="groups")
+        found.append(certified_value(TotalVariationLower(), Evidence(12, Protocol("finite pool"), events=part)))
+    bounds = np.array(found)
+    assert coverage(np.full(1000, distance), bounds, DELTA).holds
+    assert np.median(bounds) > 0.5 * distance
+    assert not coverage(np.full(1000, distance), bounds * 1.1 * distance / np.median(bounds), DELTA).holds

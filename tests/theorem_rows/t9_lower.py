@@ -97,6 +97,7 @@ ROW = Row(
         (replace(FULL, held_out=held_out(10_000, untouched=False)), "has seen"),
         (replace(FULL, protocol=Protocol("finite pool")), "degenerate cell by cell"),
         (replace(FULL, protocol=Protocol("neither")), "not independent draws"),
+        (replace(evidence(resolution="groups"), protocol=Protocol("neither")), "not independent draws"),
     ),
     falls_in=("K",),
     rises_in=("N", "delta"),

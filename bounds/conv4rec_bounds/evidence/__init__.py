@@ -121,10 +121,11 @@ class Evidence:
                 raise RefusedError(
                     f"an interaction of the pool has {int(part.pool.max())} cells, but at most {self.cells} were given"
                 )
-        if self.events is not None and self.held_out is not None and self.events.size != self.held_out.size:
+        counted = self.pool_sample if self.protocol.sampling == "finite pool" else self.held_out
+        if self.events is not None and counted is not None and self.events.size != counted.size:
             raise RefusedError(
                 f"events were counted among {self.events.size} interactions, but the held-out part has "
-                f"{self.held_out.size}; expected the same part; count the events in the held-out part that is given"
+                f"{counted.size}; expected the same part; count the events in the held-out part that is given"
             )
         for name, array in () if self.references is None else self.references.weights.items():
             if self.network is not None and array.shape != self.network.weights.get(name, np.empty(0)).shape:

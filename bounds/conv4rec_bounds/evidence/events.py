@@ -37,13 +37,16 @@ class Events:
     Attributes
     ----------
     size
-        The number N of held-out interactions.
+        The number N of held-out interactions, or of those that were drawn from a held-out pool.
     counts
         :math:`\sum_t 1\{y_t\in A_k\}`, integers from 0 to N, shape (event,).
     probabilities
-        :math:`\frac1N\sum_t P(A_k\mid i_t)` under the model, shape (event,).
+        :math:`\frac1N\sum_t P(A_k\mid i_t)` under the model, shape (event,); for a pool, the mean over all of it.
     names
         What the events are, for people.
+    resolution
+        Segments of users and groups of cells, fixed beforehand, of which every event is a union, for people; empty if
+        some event is none.
     blind
         False if the events were chosen with a look at the held-out part.
     untouched
@@ -64,6 +67,7 @@ class Events:
     counts: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     names: tuple[str, ...]
+    resolution: str = ""
     blind: bool = True
     untouched: bool = True
 

@@ -39,6 +39,10 @@ class Rounds:
     owners
         Number of the user of each stratum, shape (stratum,): strata of one user have one true law. By default every
         stratum has its own.
+    weights
+        Weight of each stratum in what is certified, chosen from users and sizes alone, shape (stratum,), sum 1,
+        positive for strata with interactions in two rounds and zero for others; by default their shares of such
+        interactions.
     distance
         Total variation between a shipped model and the laws, under `mix`, each user's laws averaged with the weights of
         `mix`; None if the laws themselves are the predictor.
@@ -66,6 +70,7 @@ class Rounds:
     resolution: str
     pool: Counts | None = None
     owners: Counts | None = None
+    weights: Array | None = None
     distance: float | None = None
     untouched: bool = True
     blind: bool = True
@@ -92,6 +97,8 @@ class Rounds:
         for name in ("pool", "owners"):
             if getattr(self, name) is not None:
                 self._keep(name, self._of_strata(name))
+        if self.weights is not None:
+            self._keep("weights", self._checked_weights())
         if self.pool is not None and (self.owners is not None or (self.pool < counts.sum(axis=(0, 2))).any()):
             raise RefusedError(
                 "a pool is smaller than what was counted of it, or came with owners; expected at least the counted "
@@ -113,6 +120,17 @@ class Rounds:
                 f"of {self.counts.shape[1]} strata"
             )
         return kept.astype(np.int64)
+
+    def _checked_weights(self) -> Array:
+        kept = np.array(self.weights, dtype=np.float64)
+        fits = kept.shape == self.pairs.shape and bool(np.isfinite(kept).all()) and abs(kept.sum() - 1) <= ROUNDING
+        if not fits or ((kept > 0) != (self.pairs > 0)).any() or (kept < 0).any():
+            raise RefusedError(
+                f"the weights of the strata have shape {kept.shape} and sum to {kept.sum():g}; expected a positive "
+                "weight for every stratum with interactions in two rounds, zero for the others, and the sum 1; leave "
+                "such strata out of the weights, or take fewer strata"
+            )
+        return kept
 
     def _keep(self, name: str, array: NDArray[np.generic]) -> None:
         array.flags.writeable = False
@@ -149,6 +167,6 @@ class Rounds:
 
     @property
     def mix(self) -> Array:
-        """Share of each stratum among them, shape (stratum,): the weights of what is certified."""
-        shares: Array = self.sizes / self.sizes.sum()
+        """Weight of each stratum in what is certified, shape (stratum,)."""
+        shares: Array = self.sizes / self.sizes.sum() if self.weights is None else self.weights
         return shares

@@ -53,13 +53,15 @@ def _no_blind_events(evidence: Evidence) -> str | None:
     return None
 
 
-def _not_independent(evidence: Evidence) -> str | None:
-    if evidence.protocol.sampling != "independent":
-        return (
-            "the held-out interactions are not independent draws: a pool without repeats has a law that is degenerate "
-            "cell by cell, and every model is far from it; this theorem needs independent draws given the users"
-        )
-    return None
+def _no_law_to_compare(evidence: Evidence) -> str | None:
+    sampling, coarse = evidence.protocol.sampling, given(evidence.events).resolution
+    if sampling == "independent" or (sampling == "finite pool" and coarse):
+        return None
+    return (
+        "the held-out interactions are not independent draws: a pool without repeats has a law that is degenerate "
+        "cell by cell, and every model is far from it; this theorem needs independent draws given the users, or a "
+        "random subset of a pool and events that are unions of segments of users by groups of cells"
+    )
 
 
 def _rank(pair: tuple[Fraction, float], sizes: Mapping[str, Number]) -> tuple[float, float]:
@@ -87,8 +89,9 @@ class TotalVariationLower(Theorem):
         Assumption(
             "A2",
             "Given the users, masks and everything that made the model and the events, held-out interactions are "
-            "independent, each from its user's law.",
-            _not_independent,
+            "independent, each from its user's law (or, for events that are unions of segments of users by groups of "
+            "cells, a uniformly random subset of a finite held-out pool, whose law then stands for the truth).",
+            _no_law_to_compare,
         ),
     )
     example: ClassVar[Mapping[str, Number]] = {"N": 10_000, "K": 100, "delta": 0.05, "s": 0.3, "p": 0.2}
@@ -119,9 +122,17 @@ class TotalVariationLower(Theorem):
         return self.certificate(
             value=value,
             trivial=0.0,
+            target=self._informed(evidence),
             terms=terms,
             terms_of=(f"gap of the event {events.names[best]!r}", gap),
             attribution=dict(zip(("all events, both sides", "confidence"), split, strict=True)),
             quantities=upper_quantities(balls) | {"s": float(s), "p": p, "K": float(count)},
             spent=paid,
         )
+
+    def _informed(self, evidence: Evidence) -> str:
+        """Return the target with its resolution, if it has one."""
+        resolution = given(evidence.events).resolution
+        if evidence.protocol.sampling == "finite pool":
+            return f"total variation of the model to the pool's own law ({resolution})"
+        return f"{self.target}, also over {resolution}" if resolution else self.target
