@@ -1,4 +1,4 @@
-"""Headless browsers for the tests of pages: whichever is installed, each with its driver, and with nothing to call home."""
+"""Headless browsers for the tests of pages: whichever are installed, with nothing to call home."""
 
 import shutil
 from collections.abc import Iterator

@@ -147,8 +147,9 @@ def certify(
             delta=delta,
         )
     print_certificates(strangers.certificate_rows(report), report)
-    print_lines("", headline(report))
-    if all(certificate.value is None for certificate in report):
+    if any(certificate.value is not None for certificate in report):
+        print_lines("", headline(report))
+    else:
         undeclared = protocol.sampling == "neither"
         remedy = "declare --independent or --pool if it is true" if undeclared else "each reason says what is missing"
         print_lines("", f"No certificate has a value; {remedy}.")

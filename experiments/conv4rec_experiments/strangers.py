@@ -160,7 +160,8 @@ def write_report(
 
 def _facts(origin: Mapping[str, Any]) -> dict[str, str]:
     """Write what is said about the origin as names with their values; what was declared has several."""
-    return {
-        name: ", ".join(f"{word}: {choice}" for word, choice in value.items()) if isinstance(value, Mapping) else str(value)
-        for name, value in origin.items()
-    }
+    facts = {}
+    for name, value in origin.items():
+        several = isinstance(value, Mapping)
+        facts[name] = ", ".join(f"{word}: {choice}" for word, choice in value.items()) if several else str(value)
+    return facts

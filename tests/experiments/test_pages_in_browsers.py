@@ -99,9 +99,7 @@ def test_a_page_asks_for_nothing_and_complains_of_nothing(browser, page):
     show(browser, page)
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = {
-        event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
-    }
+    asked = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
     assert {url for url in asked if not url.startswith("data:")} == {page.as_uri()}
     resources = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert [name for name in resources if not name.startswith("data:")] == []

@@ -44,7 +44,9 @@ def draw_certificates(rows: Sequence[Mapping[str, Any]], stem: Path) -> list[Pat
     stem
         Path without suffix.
     """
-    panels = {name: [row for row in rows if row["value"] is not None and unit(str(row["target"])) == name] for name in PANELS}
+    panels = {
+        name: [row for row in rows if row["value"] is not None and unit(str(row["target"])) == name] for name in PANELS
+    }
     panels = {name: placed for name, placed in panels.items() if placed}
     notes = [textwrap.fill(sentence, 122, subsequent_indent="    ") for sentence in refusals(rows)]
     lines = sum(len(note.splitlines()) for note in notes)

@@ -106,7 +106,7 @@ def _axes(axes: Axes, rows: int) -> Axes:
 
 
 def _span(values: Sequence[float]) -> tuple[float, float, bool]:
-    """Return the ends of the axis, and whether it is logarithmic, as it is for positive numbers far from one another."""
+    """Return the ends of the axis and whether it is logarithmic, as for positive numbers far from one another."""
     low, high = min(values), max(values)
     if low > 0 and high > WIDE * low:
         margin = (high / low) ** 0.12
@@ -116,7 +116,11 @@ def _span(values: Sequence[float]) -> tuple[float, float, bool]:
 
 
 def _ticks(axes: Axes, low: float, high: float, wide: bool) -> None:
-    locator = LogLocator(subs=(1.0, 3.0) if high < 300 * low else (1.0,), numticks=5) if wide else MaxNLocator(3, steps=[1, 2, 5, 10])
+    locator = (
+        LogLocator(subs=(1.0, 3.0) if high < 300 * low else (1.0,), numticks=5)
+        if wide
+        else MaxNLocator(3, steps=[1, 2, 5, 10])
+    )
     axes.xaxis.set_major_locator(FixedLocator([tick for tick in locator.tick_values(low, high) if low <= tick <= high]))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_locator(NullLocator())
@@ -125,7 +129,12 @@ def _ticks(axes: Axes, low: float, high: float, wide: bool) -> None:
 
 def _label(axes: Axes, place: int, words: str, value: str, heavy: bool = False) -> None:
     """Write what a row of the picture is on its left, and its number on its right."""
-    look = {"fontsize": FONT, "color": COLORS["ink"], "fontweight": "bold" if heavy else "normal", "va": "center_baseline"}
+    look: dict[str, Any] = {
+        "fontsize": FONT,
+        "color": COLORS["ink"],
+        "fontweight": "bold" if heavy else "normal",
+        "va": "center_baseline",
+    }
     across = axes.get_yaxis_transform()
     lines = textwrap.wrap(words, LETTERS)
     small = look | {"fontsize": SMALL if len(lines) > 1 else FONT}

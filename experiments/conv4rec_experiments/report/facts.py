@@ -18,11 +18,12 @@ def facts(model: Conv4Rec) -> dict[str, str]:
     network, options = model.architecture, model.options
     weights = sum(array.size for array in model.weights().values())
     hidden = f", hidden layers of {', '.join(map(str, network.hidden))}" if network.hidden else ""
+    after = f"{network.lift_activation} after lift, {network.code_activation} after encode"
+    sizes = f"{network.channels} channels and codes of {network.code}{hidden}; {weights:,} weights"
     return {
         "data": model.interactions.summary,
         "parts": part_sizes(model.split),
-        "network": f"Conv4Rec with {network.channels} channels and codes of {network.code}{hidden}; {weights:,} weights; "
-        f"{network.lift_activation} after lift, {network.code_activation} after encode",
+        "network": f"Conv4Rec with {sizes}; {after}",
         "training": f"at most {options.epochs} epochs with patience {options.patience}, {options.precision}, "
         f"seed {options.seed}",
     }

@@ -51,11 +51,10 @@ class Ledger:
     @property
     def failure(self) -> float:
         """The failure probability of the whole page."""
-        # Shares of two floats add up to a fraction that has no name; the nearest short decimal is what was meant.
-        return float(f"{float(self.total):.12g}")
+        return float(self.total)
 
     def of(self, theorem: str) -> list[Payment]:
-        """What one theorem has paid, step by step."""
+        """Return what one theorem has paid, step by step."""
         return [payment for payment in self.payments if payment.purpose.startswith(f"{theorem}:")]
 
 
@@ -77,8 +76,15 @@ def ledger(budget: Budget, others: tuple[tuple[str, float], ...] = ()) -> Ledger
     >>> [(payment.purpose, payment.fraction) for payment in ledger(budget).payments]
     [('T9: betting', '1/3'), ('left over', '2/3')]
     """
-    entries = [*budget.entries, *((purpose, Fraction(amount)) for purpose, amount in others)]
+    whole, exact = _as_written(budget.total), Fraction(budget.total)
+    entries = [(purpose, whole * amount / exact) for purpose, amount in budget.entries]
+    entries += [(purpose, _as_written(amount)) for purpose, amount in others]
     if budget.left:
-        entries.append(("left over", budget.left))
+        entries.append(("left over", whole * budget.left / exact))
     total = sum((amount for _, amount in entries), start=Fraction(0))
     return Ledger(total, tuple(Payment(purpose, amount / total, float(amount)) for purpose, amount in entries))
+
+
+def _as_written(failure: float | Fraction) -> Fraction:
+    """Read a failure probability as the decimal number that was typed, so that 0.05 is a twentieth."""
+    return failure if isinstance(failure, Fraction) else Fraction(f"{failure:.12g}")

@@ -98,18 +98,22 @@ def render(page: Page) -> str:
     paid = ledger(report.budget, ((of_the_study, page.study_failure),) if page.study_failure else ())
     counted = {} if page.receipt is None else cited(page.receipt)
     certificates = show(report, page.measured, paid, counted)
-    return new_environment().get_template("page.html.j2").render(
-        page=page,
-        headline=headline(report, paid.failure),
-        about=about(leading(report)),
-        certificates=certificates,
-        refused=[certificate for certificate in report if certificate.value is None],
-        glossary=glossary(shown.certificate for shown in certificates),
-        parts=[(part, list(rows)) for part, rows in groupby(page.losses, key=lambda row: row.part)],
-        ledger=paid,
-        confidence=confidence(paid.failure),
-        counted=counted,
-        images=[(figure, b64encode(figure.png.read_bytes()).decode()) for figure in page.figures],
-        headings=STUDY_HEADINGS,
-        versions={name: version(name) for name in MADE_WITH} | {"Python": platform.python_version()},
+    return (
+        new_environment()
+        .get_template("page.html.j2")
+        .render(
+            page=page,
+            headline=headline(report, paid.failure),
+            about=about(leading(report)),
+            certificates=certificates,
+            refused=[certificate for certificate in report if certificate.value is None],
+            glossary=glossary(shown.certificate for shown in certificates),
+            parts=[(part, list(rows)) for part, rows in groupby(page.losses, key=lambda row: row.part)],
+            ledger=paid,
+            confidence=confidence(paid.failure),
+            counted=counted,
+            images=[(figure, b64encode(figure.png.read_bytes()).decode()) for figure in page.figures],
+            headings=STUDY_HEADINGS,
+            versions={name: version(name) for name in MADE_WITH} | {"Python": platform.python_version()},
+        )
     )

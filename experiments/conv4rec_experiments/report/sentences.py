@@ -27,6 +27,12 @@ SCOPES: Mapping[str, str] = {
 }
 """What a certificate is about and what not, by the first of these words that its target has."""
 
+OTHERS: Mapping[str, str] = {
+    "draw": "networks drawn around the trained weights, and not about the trained network itself",
+    "mixture": "a mixture of predictors, and not about the last of them",
+}
+"""Which predictor a certificate is about, if not the one that is shipped, by a word of its target."""
+
 GLOSSARY: Mapping[str, str] = {
     "risk": "mean loss on new interactions by the same laws",
     "loss": "minus the logarithm of the probability that the model gave to what happened: which item, which level",
@@ -52,8 +58,8 @@ def statement(certificate: Certificate) -> str:
     Examples
     --------
     >>> from conv4rec_bounds import Certificate
-    >>> statement(Certificate.judged(theorem="T9", title="", target="risk of the model (nats)", value=1.23456, trivial=4))
-    'The risk of the model is at most 1.235 nats.'
+    >>> statement(Certificate.judged(theorem="T9", title="", target="risk of models (nats)", value=1.23456, trivial=4))
+    'The risk of models is at most 1.235 nats.'
     """
     return f"{_capital(_claim(certificate))}."
 
@@ -67,7 +73,9 @@ def about(certificates: Iterable[Certificate]) -> list[str]:
     >>> about([Certificate.refused("T9-pool", "", "mean loss over the pool (nats)", "")])[0][:53]
     'This is about interactions that exist already, in tha'
     """
-    scopes = [next(scope for words, scope in SCOPES.items() if words in found.target) for found in certificates]
+    targets = [found.target for found in certificates]
+    scopes = [next(scope for words, scope in SCOPES.items() if words in target) for target in targets]
+    scopes += [other for words, other in OTHERS.items() for target in targets if words in target]
     return [f"This is about {scope}." for scope in dict.fromkeys(scopes)]
 
 
@@ -149,8 +157,8 @@ def _plain(certificate: Certificate) -> str:
     loss = unit(certificate.target) == "nats" and any(word in certificate.target for word in ("loss", "risk"))
     if loss and certificate.side == "upper" and trivial > 0:
         # Above the exponential, whatever its rounding.
-        choices = upper(math.exp(value) * (1 + 1e-14), 3)
-        return f"{_claim(certificate)}, as if it chose blindly among {choices} answers instead of {math.exp(trivial):,.0f}"
+        choices, of_all = upper(math.exp(value) * (1 + 1e-14), 3), f"{math.exp(trivial):,.0f}"
+        return f"{_claim(certificate)}, as if it chose blindly among {choices} answers instead of {of_all}"
     return _claim(certificate)
 
 

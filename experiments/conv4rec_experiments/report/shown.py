@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from conv4rec_bounds import Status
 from conv4rec_experiments.figures.glance import Mark, draw_glance, draw_shares
 from conv4rec_experiments.report.sentences import about, leading, statement
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from conv4rec_experiments.report.ledger import Ledger, Payment
 
 __all__ = ["Shown", "show"]
-
-MANY = 100
 
 
 @dataclass(frozen=True)
@@ -57,19 +56,16 @@ class Shown:
     cited: Cited | None
 
 
-def show(
-    report: Report, measured: Mapping[str, Measured], ledger: Ledger, counted: Mapping[str, Cited]
-) -> list[Shown]:
+def show(report: Report, measured: Mapping[str, Measured], ledger: Ledger, counted: Mapping[str, Cited]) -> list[Shown]:
     """Prepare every certificate that has a value: first what the headline tells, then the others, vacuous ones last."""
     first = [certificate.theorem for certificate in leading(report)]
+    places = {theorem: place - len(first) for place, theorem in enumerate(first)}
     found = [certificate for certificate in report if certificate.value is not None]
-    found.sort(key=lambda one: first.index(one.theorem) if one.theorem in first else MANY + (one.status.value != "valid"))
+    found.sort(key=lambda one: places.get(one.theorem, int(one.status is not Status.VALID)))
     return [_shown(certificate, measured.get(certificate.theorem), ledger, counted) for certificate in found]
 
 
-def _shown(
-    certificate: Certificate, measured: Measured | None, ledger: Ledger, counted: Mapping[str, Cited]
-) -> Shown:
+def _shown(certificate: Certificate, measured: Measured | None, ledger: Ledger, counted: Mapping[str, Cited]) -> Shown:
     name, row, beside = f"certificate-{certificate.theorem}", certificate.row(), _beside(certificate, measured)
     marks = [] if beside is None else [beside]
     if certificate.trivial is not None:
@@ -83,7 +79,7 @@ def _shown(
         certificate=certificate,
         row=row,
         statement=statement(certificate),
-        about=about([certificate])[0],
+        about=" ".join(about([certificate])),
         measured=measured,
         beside=beside,
         picture=Markup(draw_glance(row, marks, f"{name}-axis")),
