@@ -79,9 +79,11 @@ def draw_shares(amounts: Mapping[str, float], name: str) -> str:
     True
     """
     description = "; ".join(f"{part} {number(amount)}" for part, amount in amounts.items())
-    with new_drawing(WIDTH, ROW * len(amounts) * 0.8 + BELOW + ABOVE - 12) as figure:
-        axes = _axes(figure.add_axes(_place(len(amounts), 0.8, BELOW - 12)), len(amounts))
-        axes.barh(range(len(amounts)), list(amounts.values()), height=0.62, color=COLORS["bound"])
+    # Rows have room for the longest name.
+    row = max(0.8, *(0.4 * len(textwrap.wrap(part, LETTERS)) for part in amounts))
+    with new_drawing(WIDTH, ROW * row * len(amounts) + BELOW - 12 + ABOVE) as figure:
+        axes = _axes(figure.add_axes(_place(len(amounts), row, BELOW - 12)), len(amounts))
+        axes.barh(range(len(amounts)), list(amounts.values()), height=0.5 / row, color=COLORS["bound"])
         low, high = min(0.0, *amounts.values()), max(0.0, *amounts.values())
         axes.set_xlim(low, low + 1.02 * max(high - low, math.ulp(0.0)))
         for place, (part, amount) in enumerate(amounts.items()):
