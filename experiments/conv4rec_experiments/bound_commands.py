@@ -15,6 +15,9 @@ Delta = Annotated[float, typer.Option(help="Failure probability that all certifi
 Smoothing = Annotated[
     float | None, typer.Option(help="Weight of the uniform law in the certified predictor; 0.01.", show_default=False)
 ]
+Receipt = Annotated[
+    Path | None, typer.Option(help="A coverage receipt that the page cites: the receipt.json of a study.")
+]
 Out = Annotated[Path, typer.Option(help="The folder of the results; files of the same names there are replaced.")]
 
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -90,6 +93,7 @@ def certify(
     masked: Annotated[
         bool, typer.Option("--masked", help="Of --user-risk: the softmax leaves some of a user's cells out.")
     ] = False,
+    receipt: Receipt = None,
     out: Annotated[
         Path, typer.Option(help="The folder of the results, whose files of the same names are replaced.")
     ] = Path("certificates"),
@@ -98,16 +102,22 @@ def certify(
     from conv4rec_experiments.printing import print_certificates, print_evaluation, print_lines, print_paths
 
     _refuse_odd_options(context)
+    cited = None
+    if receipt is not None:
+        from conv4rec_experiments.studies.receipt import load_receipt
+
+        cited = load_receipt(receipt)
     if run is not None:
         from conv4rec_experiments.runs import certify_run
 
-        evaluation, paths = certify_run(run, delta, independent=independent, new_users=independent_users)
+        evaluation, paths = certify_run(run, delta, independent=independent, new_users=independent_users, receipt=cited)
         print_evaluation(evaluation)
         print_paths(paths)
         return
     from conv4rec_bounds import Protocol, Scored, UserMeans
     from conv4rec_bounds.loss import DEFAULT_SMOOTHING
     from conv4rec_experiments import strangers
+    from conv4rec_experiments.report.sentences import headline
 
     protocol = Protocol(
         sampling="independent" if independent else "finite pool" if pool else "neither",
@@ -137,12 +147,14 @@ def certify(
             delta=delta,
         )
     print_certificates(strangers.certificate_rows(report), report)
-    if all(certificate.value is None for certificate in report):
+    if any(certificate.value is not None for certificate in report):
+        print_lines("", headline(report))
+    else:
         undeclared = protocol.sampling == "neither"
         remedy = "declare --independent or --pool if it is true" if undeclared else "each reason says what is missing"
         print_lines("", f"No certificate has a value; {remedy}.")
     origin = {"file": str(weights or log_probabilities), "declared": asdict(protocol)}
-    print_paths(strangers.write_report(report, out, origin))
+    print_paths(strangers.write_report(report, out, origin, cited))
 
 
 def plan(
@@ -215,7 +227,7 @@ def _refuse_odd_options(context: typer.Context) -> None:
             "give one thing to certify: the folder RUN, --weights FILE or --log-probabilities FILE"
         )
     (kind,) = kinds
-    if odd := sorted(said - kinds - {"delta"} - set(KINDS[kind])):
+    if odd := sorted(said - kinds - {"delta", "receipt"} - set(KINDS[kind])):
         fits = " or ".join(_option(name) for name, own in KINDS.items() if odd[0] in own)
         raise typer.BadParameter(f"{_option(odd[0])} does not go with {_option(kind)}; it goes with {fits}")
     for name, needed in NEEDS.items():

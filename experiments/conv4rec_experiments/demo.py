@@ -15,9 +15,11 @@ from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.figures.convergence import caption, draw_convergence
 from conv4rec_experiments.files import write_text
 from conv4rec_experiments.fits import fitting
+from conv4rec_experiments.report.facts import facts, notes, part_sizes
 from conv4rec_experiments.report.page import Figure, Page, render
-from conv4rec_experiments.runs import CERTIFICATES_CAPTION, write_evaluation
+from conv4rec_experiments.runs import write_evaluation
 from conv4rec_experiments.studies.parts import Tables, run
+from conv4rec_experiments.studies.receipt import load_receipt, write_receipt
 from conv4rec_experiments.studies.study import Study, TruthChoice
 from conv4rec_experiments.studies.summary import certificate_medians, medians
 from conv4rec_experiments.truths import Truth
@@ -122,19 +124,24 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
     tables = run(study, out / "study", progress=progress)
     summary = _summary(tables)
     paths = write_evaluation(evaluation, out)
+    receipt = write_receipt(tables.certificates, study.description(), out / "study")
+    paths += receipt
     paths += draw_convergence(tables.measures, tables.certificates, out / "study" / "convergence")
     page = Page(
-        title="Conv4Rec Certified: a trained model, its certificates, and how fast it finds the truth",
-        evaluation=evaluation,
+        title="A trained model, its certificates, and the truth they are about",
+        report=evaluation.report,
+        measured=evaluation.measured,
+        losses=evaluation.losses,
+        facts=facts(model) | _facts(truth, split),
+        notes=notes(evaluation),
+        receipt=load_receipt(receipt[0]),
         figures=[
-            Figure("Certificates beside what was measured", CERTIFICATES_CAPTION, out / "certificates.png"),
             Figure(
                 "Convergence in total variation",
                 caption(tables.measures, tables.certificates),
                 out / "study" / "convergence.png",
             ),
         ],
-        facts=_facts(truth, split),
         study=summary.to_dicts(),
         study_failure=settings.delta / 2,
     )
@@ -175,9 +182,8 @@ def _interactions(truth: Truth, counts: NDArray[np.int64]) -> Interactions:
 
 
 def _facts(truth: Truth, split: Split) -> dict[str, str]:
-    counts = ", ".join(f"{count:,} {part.replace('_', ' ')}" for part, count in split.counts().items())
     return {
         "truth": f"{truth.name}, seed {truth.seed}: {truth.users} users, {truth.items} items, {truth.levels} levels",
-        "interactions": counts,
+        "parts": part_sizes(split),
         "least possible risk": f"{truth.entropy:.4f} nats, the truth's own conditional entropy",
     }

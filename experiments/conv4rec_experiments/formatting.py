@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Context
-from typing import Any
+from math import ceil, floor
+from typing import Any, Literal
 
 from conv4rec_bounds.rounding import printed_down, printed_up
 
-__all__ = ["bound", "confidence", "lower", "number", "quantity", "upper"]
+__all__ = ["bound", "confidence", "interval", "lower", "number", "percent", "quantity", "unit", "upper"]
 
 EXACT = frozenset(
     {
@@ -78,6 +79,15 @@ def quantity(name: str, value: float) -> str:
     return lower(value) if name.endswith(", lower end") else upper(value)
 
 
+def unit(target: str) -> Literal["nats", "levels", "share"]:
+    """Read the unit off the words of a certificate's target: what names none is a share.
+
+    >>> unit("risk of the drawn predictors (nats)"), unit("total variation (mean over users)")
+    ('nats', 'share')
+    """
+    return "nats" if "(nats)" in target else "levels" if "(levels)" in target else "share"
+
+
 def confidence(failure: float) -> str:
     """Write the confidence that goes with a failure probability, in percent, rounded down and never as certainty.
 
@@ -88,3 +98,23 @@ def confidence(failure: float) -> str:
     """
     rounded = Context(prec=3, rounding=ROUND_CEILING).create_decimal(f"{failure:.12g}")
     return f"{(100 - 100 * rounded).normalize():f} %"
+
+
+def percent(rate: float | None) -> str:
+    """Write a rate in percent, a dash where there is none.
+
+    >>> percent(0.0125), percent(None)
+    ('1.25 %', '–')
+    """
+    return "–" if rate is None else f"{100 * rate:.3g} %"
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """Write the exact interval of a row's miss rate in percent, rounded outward.
+
+    >>> interval({"low": 0.0, "high": 0.0018427})
+    '0.00 to 0.19 %'
+    """
+    if row["low"] is None:
+        return "–"
+    return f"{floor(1e4 * row['low']) / 100:.2f} to {ceil(1e4 * row['high']) / 100:.2f} %"

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from conv4rec_experiments.formatting import bound, confidence, lower, number, upper
-from conv4rec_experiments.report.page import headline, reason
+from conv4rec_experiments.report.sentences import headline, reason
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,7 +79,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     console.print(losses)
 
     print_certificates(evaluation.certificate_rows(), evaluation.report)
-    print_lines("", headline(evaluation))
+    print_lines("", headline(evaluation.report))
 
 
 def print_certificates(rows: Sequence[Mapping[str, Any]], report: Report) -> None:

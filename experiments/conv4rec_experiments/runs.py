@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from conv4rec import Conv4Rec, InputError, Interactions, Split, split_by_coin, split_by_interaction, split_by_time
 from conv4rec.options import choose_device
@@ -13,7 +13,11 @@ from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
 from conv4rec_experiments.files import write_csv, write_text
-from conv4rec_experiments.report.page import Figure, Page, render
+from conv4rec_experiments.report.facts import facts, notes
+from conv4rec_experiments.report.page import Page, render
+
+if TYPE_CHECKING:
+    from conv4rec_experiments.studies.receipt import Receipt
 
 __all__ = ["Protocol", "certify_run", "claim_folder", "load_run", "split_of", "train_run", "write_evaluation"]
 
@@ -25,11 +29,6 @@ REPORT = (
     "report.html",
     "losses.csv",
     *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png", "tex")),
-)
-
-CERTIFICATES_CAPTION = (
-    "Every certificate with a value beside the quantity that it bounds and the value that holds without any theorem. "
-    "The tip of a triangle, where the thin tick stands, is the bound."
 )
 
 
@@ -94,11 +93,12 @@ def train_run(
 
 
 def certify_run(
-    run: Path, delta: float, *, independent: bool = False, new_users: bool = False
+    run: Path, delta: float, *, independent: bool = False, new_users: bool = False, receipt: Receipt | None = None
 ) -> tuple[Evaluation, list[Path]]:
     """Certify the model of a run and write tables, figure and page into its folder; return the paths of the files.
 
-    ``independent`` and ``new_users`` declare what no data can show (see `conv4rec_experiments.evaluation.evaluate`).
+    ``independent`` and ``new_users`` declare what no data can show (see `conv4rec_experiments.evaluation.evaluate`);
+    ``receipt`` is what the page cites on how certificates of these kinds fare on known truths.
 
     Raises
     ------
@@ -107,12 +107,17 @@ def certify_run(
     RefusedError
         If ``delta`` is no probability.
     """
-    evaluation = evaluate(_load(run), delta=delta, independent=independent, new_users=new_users)
+    model = _load(run)
+    evaluation = evaluate(model, delta=delta, independent=independent, new_users=new_users)
     paths = write_evaluation(evaluation, run)
     page = Page(
         title="Certificates of one trained model",
-        evaluation=evaluation,
-        figures=[Figure("Certificates", CERTIFICATES_CAPTION, run / "certificates.png")],
+        report=evaluation.report,
+        measured=evaluation.measured,
+        losses=evaluation.losses,
+        facts=facts(model),
+        notes=notes(evaluation),
+        receipt=receipt,
     )
     return evaluation, [write_text(run / "report.html", render(page)), *paths]
 

@@ -6,14 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conv4rec_bounds import Evidence, Protocol, Report, Scored, UserMeans, certify
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
+from conv4rec_experiments.files import write_text
 from conv4rec_experiments.log_probability_tables import read_held_out
+from conv4rec_experiments.report.page import Page, render
 from conv4rec_experiments.weight_files import read_network
+
+if TYPE_CHECKING:
+    from conv4rec_experiments.studies.receipt import Receipt
 
 __all__ = ["certificate_rows", "certify_log_probabilities", "certify_weights", "write_report"]
 
@@ -135,14 +140,28 @@ def certificate_rows(report: Report) -> list[dict[str, Any]]:
     return [row | {"measured": None, "measured_as": None} for row in report.rows()]
 
 
-def write_report(report: Report, folder: Path, origin: Mapping[str, Any] | None = None) -> list[Path]:
-    """Write the certificates of a report as JSON, CSV, LaTeX and figure into a folder; return their paths.
+def write_report(
+    report: Report, folder: Path, origin: Mapping[str, Any] | None = None, receipt: Receipt | None = None
+) -> list[Path]:
+    """Write the certificates of a report as page, JSON, CSV, LaTeX and figure into a folder; return their paths.
 
-    The JSON file keeps what is said about the origin, such as the file and what was declared.
+    Page and JSON file keep what is said about the origin, such as the file and what was declared; the page cites the
+    receipt.
     """
     rows = certificate_rows(report)
     record = report.record() | {"origin": dict(origin or {})}
+    page = Page("Certificates of a model made elsewhere", report, facts=_facts(origin or {}), receipt=receipt)
     return [
+        write_text(folder / "report.html", render(page)),
         *write_certificates(rows, folder, record, delta=float(report.budget.total)),
         *draw_certificates(rows, folder / "certificates"),
     ]
+
+
+def _facts(origin: Mapping[str, Any]) -> dict[str, str]:
+    """Write what is said about the origin as names with their values; what was declared has several."""
+    facts = {}
+    for name, value in origin.items():
+        several = isinstance(value, Mapping)
+        facts[name] = ", ".join(f"{word}: {choice}" for word, choice in value.items()) if several else str(value)
+    return facts

@@ -12,6 +12,8 @@ import pytest
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments import cli, demo
 from conv4rec_experiments.fits.fitting import Settings as Fits
+from conv4rec_experiments.studies.receipt import load_receipt, write_receipt
+from toy_receipt import TABLE
 
 HEAVY = ("torch", "sympy", "polars", "matplotlib", "scipy", "numpy", "jinja2", "flint", "conv4rec_bounds")
 
@@ -110,6 +112,20 @@ def test_certify_prints_and_writes(trained, capsys):
     assert not list(trained.glob("*.part"))
 
 
+def test_a_page_cites_a_receipt(trained, tmp_path, capsys):
+    receipt, _ = write_receipt(TABLE, {"name": "toy"}, tmp_path)
+    assert call("certify", trained, "--receipt", receipt) == 0
+    assert load_receipt(receipt).short in (trained / "report.html").read_text()
+    table = tmp_path / "table.csv"
+    table.write_text("log_probability\n" + "-1.5\n" * 500)
+    out = tmp_path / "elsewhere"
+    common = ("certify", "--log-probabilities", table, "--cells", 90, "--independent", "--out", out)
+    assert call(*common, "--receipt", receipt) == 0
+    assert load_receipt(receipt).short in (out / "report.html").read_text()
+    assert call(*common, "--receipt", table) == 2
+    assert "is no coverage receipt" in capsys.readouterr().err
+
+
 def test_certify_speaks_of_new_users_only_where_they_are_declared(trained):
     def about_new_users():
         return next(
@@ -152,7 +168,9 @@ def test_certify_takes_weights_and_tables_from_elsewhere(tmp_path, capsys):
     table.write_text("log_probability\n" + "-1.5\n" * 500)
     common = ("certify", "--log-probabilities", table, "--cells", 90, "--smoothing", 0.02)
     assert call(*common, "--independent", "--out", tmp_path / "drawn") == 0
-    assert "T9: The bound" in " ".join(capsys.readouterr().out.split())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "T9: The bound" in printed
+    assert "With confidence 95 %: the risk of the smoothed predictor" in printed
     assert call(*common, "--pool", "--pool-size", 800, "--out", tmp_path / "pool") == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "T9-pool: The bound" in printed

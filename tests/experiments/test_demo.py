@@ -9,6 +9,7 @@ import pytest
 
 from conv4rec_experiments.demo import TRAINING, Settings, draw_split, run_demo
 from conv4rec_experiments.fits.fitting import Settings as Fits
+from conv4rec_experiments.studies.receipt import load_receipt
 from conv4rec_experiments.truths import small_truth
 
 TINY = Settings(
@@ -38,7 +39,10 @@ def test_everything_is_written_and_named(demo, folder):
     assert demo.paths[0] == folder / "report.html"
     assert {path.suffix for path in demo.paths} >= {".html", ".csv", ".json", ".pdf", ".png"}
     page = demo.paths[0].read_text()
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") == 1
+    valued = [certificate for certificate in demo.evaluation.report if certificate.value is not None]
+    assert page.count("<svg") >= len(valued)
+    assert load_receipt(folder / "study" / "receipt.json").short in page
     assert "total variation to the known truth" in page
 
 

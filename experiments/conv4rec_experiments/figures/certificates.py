@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from conv4rec_experiments.figures.style import SERIES, applied, new_figure, save
-from conv4rec_experiments.formatting import bound
+from conv4rec_experiments.formatting import bound, unit
 
 __all__ = ["draw_certificates", "refusals"]
 
@@ -44,7 +44,9 @@ def draw_certificates(rows: Sequence[Mapping[str, Any]], stem: Path) -> list[Pat
     stem
         Path without suffix.
     """
-    panels = {name: [row for row in rows if row["value"] is not None and _unit(row) == name] for name in PANELS}
+    panels = {
+        name: [row for row in rows if row["value"] is not None and unit(str(row["target"])) == name] for name in PANELS
+    }
     panels = {name: placed for name, placed in panels.items() if placed}
     notes = [textwrap.fill(sentence, 122, subsequent_indent="    ") for sentence in refusals(rows)]
     lines = sum(len(note.splitlines()) for note in notes)
@@ -87,12 +89,6 @@ def refusals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             clause = why.split(";")[0].rstrip(".")
             together.setdefault(clause, []).append(f"{row['theorem']} {assumption}".rstrip())
     return [f"Refused: {', '.join(numbers)}: {clause}." for clause, numbers in together.items()]
-
-
-def _unit(row: Mapping[str, Any]) -> str:
-    """Read the unit off the words of the target: what has none is a share."""
-    target = str(row["target"])
-    return next((name for name in ("nats", "levels") if target.endswith(f"({name})")), "share")
 
 
 def _panel(axes: Axes, label: str, placed: Sequence[Mapping[str, Any]]) -> None:

@@ -6,9 +6,8 @@ import polars as pl
 
 from conv4rec.errors import InputError
 from conv4rec_experiments.files import write_text
-from conv4rec_experiments.formatting import number
+from conv4rec_experiments.formatting import interval, number
 from conv4rec_experiments.studies.coverage import coverage_table, in_order
-from conv4rec_experiments.studies.receipt import interval
 from conv4rec_experiments.studies.samplings import SAMPLINGS
 from conv4rec_experiments.studies.stress import stress_table
 from conv4rec_experiments.studies.summary import medians

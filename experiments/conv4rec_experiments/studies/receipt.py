@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
-from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from conv4rec.errors import InputError
 from conv4rec_experiments.files import write_json, write_text
-from conv4rec_experiments.formatting import number
+from conv4rec_experiments.formatting import interval, percent
+from conv4rec_experiments.report.environment import new_environment
 from conv4rec_experiments.studies.coverage import COVERAGE, coverage_table
 from conv4rec_experiments.studies.tables import CERTIFICATES, TIMING
 
@@ -166,38 +165,12 @@ def load_receipt(path: Path) -> Receipt:
 
 def render(receipt: Receipt) -> str:
     """Return the receipt as one HTML page without scripts or links."""
-    environment = Environment(
-        loader=PackageLoader("conv4rec_experiments", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "percent": percent, "interval": interval}
-    points: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    environment = new_environment()
+    environment.filters |= {"percent": percent, "interval": interval}
+    points: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for row in receipt.rows:
-        key = tuple(row[name] for name in ("truth", "truth_seed", "protocol", "sampling", "size"))
+        key = (f"{row['truth']} {row['truth_seed']}", row["protocol"], f"{row['sampling']} draws")
         points.setdefault(key, []).append(row)
     template = environment.get_template("receipt.html.j2")
     description = json.dumps(receipt.study, indent=2, ensure_ascii=False)
     return template.render(receipt=receipt, points=points, description=description) + "\n"
-
-
-def percent(rate: float | None) -> str:
-    """Write a rate in percent, a dash where there is none.
-
-    >>> percent(0.0125), percent(None)
-    ('1.25 %', '–')
-    """
-    return "–" if rate is None else f"{100 * rate:.3g} %"
-
-
-def interval(row: Mapping[str, Any]) -> str:
-    """Write the exact interval of a row's miss rate in percent, rounded outward.
-
-    >>> interval({"low": 0.0, "high": 0.0018427})
-    '0.00 to 0.19 %'
-    """
-    if row["low"] is None:
-        return "–"
-    return f"{floor(1e4 * row['low']) / 100:.2f} to {ceil(1e4 * row['high']) / 100:.2f} %"

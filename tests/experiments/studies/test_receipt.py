@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from conv4rec.errors import InputError
-from conv4rec_experiments.studies.receipt import interval, load_receipt, make_receipt, table_hash, write_receipt
+from conv4rec_experiments.formatting import interval
+from conv4rec_experiments.studies.receipt import load_receipt, make_receipt, table_hash, write_receipt
 from toy_receipt import TABLE, certificates, row
 
 DESCRIPTION = {"name": "coverage", "delta": 0.05, "truths": [{"name": "small", "seed": 0}]}
