@@ -132,6 +132,7 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
         report=evaluation.report,
         measured=evaluation.measured,
         losses=evaluation.losses,
+        intervals=evaluation.intervals,
         facts=facts(model) | _facts(truth, split),
         notes=notes(evaluation),
         receipt=load_receipt(receipt[0]),

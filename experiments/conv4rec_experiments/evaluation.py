@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from conv4rec.loss import LogProbabilities
 from conv4rec.popularity import Popularity, Uniform
-from conv4rec_bounds import Evidence, Report, certify
-from conv4rec_experiments.gathering import Declared, gather
+from conv4rec_bounds import THEOREMS, Budget, Evidence, Report, certify
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING
+from conv4rec_experiments.distances import AT_LEAST, AT_MOST, Distances, Interval, compare, interval
+from conv4rec_experiments.gathering import Declared, gather, with_held_out
 from conv4rec_experiments.measuring import Measured, measure
 
 if TYPE_CHECKING:
-    from conv4rec import Conv4Rec
+    from conv4rec import Conv4Rec, Split
     from conv4rec_experiments.truths import Truth
 
 __all__ = ["Evaluation", "Loss", "evaluate"]
@@ -22,6 +27,9 @@ Predictions = Mapping[str, Mapping[str, LogProbabilities]]
 
 PARTS = {"scored": "scored", "validation": "validation", "held_out": "held out"}
 MODEL = "Conv4Rec"
+
+RIVALS = Fraction(1, 10)
+"""The share of the failure probability that goes to the distance of the popularity model."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ class Evaluation:
         The weight of the uniform law in the certified predictor of the held-out theorems.
     notes
         Sentences on how the data was split and what was handed to the theorems.
+    intervals
+        How far the model and the popularity model are from the truth, at least and at most, over groups of cells.
     """
 
     losses: tuple[Loss, ...]
@@ -60,6 +70,7 @@ class Evaluation:
     measured: Mapping[str, Measured]
     smoothing: float
     notes: tuple[str, ...]
+    intervals: tuple[Interval, ...] = ()
 
     def loss(self, part: str, model: str = MODEL) -> Loss:
         """Return the row of a part and a model."""
@@ -124,14 +135,38 @@ def evaluate(
     }
     own = predictions[MODEL]
     gathered = gather(model, own, Declared(independent, new_users, truth), delta)
+    budget = Budget(delta)
+    shared = Fraction(delta) * RIVALS if gathered.distances.parts else Fraction(0)
+    report = certify(gathered.evidence, Fraction(delta) - shared, budget=budget)
+    intervals = [interval(MODEL, report, gathered.distances.at_most)] if shared else []
+    if "held_out" in parts and shared:
+        rival = _rival(split, popularity, predictions["popularity"]["held_out"], gathered.evidence)
+        intervals.append(_interval_of("popularity", rival, gathered.evidence, shared, budget))
     return Evaluation(
         losses=_losses(predictions),
         evidence=gathered.evidence,
-        report=certify(gathered.evidence, delta),
+        report=report,
         measured=measure(model, gathered, own, truth),
         smoothing=gathered.smoothing,
         notes=(split.statement,),
+        intervals=tuple(intervals),
     )
+
+
+def _rival(split: Split, popularity: Popularity, found: LogProbabilities, evidence: Evidence) -> Distances:
+    """Compare the popularity model with the same held-out part, as the model was."""
+    bare = with_held_out(Evidence(evidence.cells, evidence.protocol), found, DEFAULT_SMOOTHING, split)
+    law = np.exp(popularity.cell_logits)
+    return compare(split, lambda users: np.broadcast_to(law, (len(users), *law.shape)), bare)
+
+
+def _interval_of(name: str, found: Distances, evidence: Evidence, share: Fraction, budget: Budget) -> Interval:
+    """Certify how far another model is, and say in the ledger whose payments these are."""
+    begin = len(budget.entries)
+    both = [theorem for theorem in THEOREMS if theorem.number in (AT_LEAST, AT_MOST)]
+    report = certify(Evidence(evidence.cells, evidence.protocol, **found.parts), share, both, budget)
+    budget.entries[begin:] = [(f"{name} model, {purpose}", amount) for purpose, amount in budget.entries[begin:]]
+    return interval(name, report, found.at_most)
 
 
 def _losses(predictions: Predictions) -> tuple[Loss, ...]:

@@ -32,21 +32,20 @@ from conv4rec_bounds import (
 )
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses, uniform_risk
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk, mean_upper
+from conv4rec_experiments.distances import Distances, compare, laws_of, random_order
 from conv4rec_experiments.draws import Draws, draw_around, profile_popularity
-from conv4rec_experiments.events import coarse_events
-from conv4rec_experiments.regions import Laws, regions_of, rounds_of, tabulate
+from conv4rec_experiments.regions import Laws
 from conv4rec_experiments.truths import user_mix
 
 if TYPE_CHECKING:
     from conv4rec import Conv4Rec, Interactions, Split
     from conv4rec_experiments.truths import Truth
 
-__all__ = ["Declared", "Gathered", "count_table", "distances", "gather"]
+__all__ = ["Declared", "Gathered", "count_table", "gather", "with_held_out"]
 
 Array = NDArray[np.float64]
 
 SMOOTHING_GRID = (0.001, 0.003, DEFAULT_SMOOTHING, 0.03, 0.1, 0.2)
-HALF_OF_POOL = 0x9001
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,12 @@ class Declared:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Evidence, the smoothing of the held-out predictor, and the draws around the weights."""
+    """Evidence, the smoothing of the held-out predictor, the draws around the weights, and the coarse distances."""
 
     evidence: Evidence
     smoothing: float
     draws: Draws
+    distances: Distances
 
 
 def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Declared, delta: float) -> Gathered:
@@ -103,45 +103,11 @@ def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Decla
         **_scored(model, own["scored"], draws, truth),
     )
     smoothing = _smoothing(own.get("validation"), evidence.cells, delta)
-    evidence = _with_held_out(evidence, own.get("held_out"), smoothing, split)
+    evidence = with_held_out(evidence, own.get("held_out"), smoothing, split)
     if evidence.held_out is not None and evidence.protocol.sampling == "independent":
         evidence = replace(evidence, **_independent_held_out(model, own["held_out"], truth))
-    return Gathered(replace(evidence, **distances(split, laws_of(model), evidence)), smoothing, draws)
-
-
-def laws_of(model: Conv4Rec) -> Laws:
-    """Return a model's probabilities as a function of numbers of users."""
-    return lambda users: model.predict_proba(model.interactions.user_ids.gather(users))
-
-
-def distances(split: Split, laws: Laws, evidence: Evidence) -> dict[str, Any]:
-    """Compare any model with the held-out part on regions chosen from the training part: rounds and events.
-
-    A finite pool is compared through the random half of it that stands in the evidence.
-    """
-    part, sampling = split.held_out, evidence.protocol.sampling
-    if evidence.held_out is None or sampling == "neither":
-        return {}
-    regions, order = regions_of(split), _random_order(split, len(part))
-    hints = tabulate(regions, split, split.validation, laws) if len(split.validation) else None
-    table = tabulate(regions, split, part, laws)
-    if sampling == "independent":
-        events = coarse_events(table, slice(None), hints)
-        return {
-            "events": events,
-            "rounds": rounds_of(tabulate(regions.by_user(), split, part, laws), order, whole=True),
-        }
-    if evidence.pool_sample is None:
-        return {}
-    order = order[: evidence.pool_sample.size]
-    return {"events": coarse_events(table, order, hints), "rounds": rounds_of(table, order, whole=False)}
-
-
-def _random_order(split: Split, size: int) -> NDArray[np.int64]:
-    """Put a part into a random order, without a look at it."""
-    # A key of its own keeps the draw apart from the streams that split the data and trained the model.
-    stream = np.random.SeedSequence(split.seed or 0, spawn_key=(HALF_OF_POOL,))
-    return np.random.default_rng(stream).permutation(size)
+    found = compare(split, laws_of(model), evidence, None if truth is None else truth_laws(truth))
+    return Gathered(replace(evidence, **found.parts), smoothing, draws, found)
 
 
 def _protocol(model: Conv4Rec, declared: Declared) -> Protocol:
@@ -291,7 +257,7 @@ def _smoothing(validation: LogProbabilities | None, cells: int, delta: float) ->
     return min(SMOOTHING_GRID, key=promised)
 
 
-def _with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing: float, split: Split) -> Evidence:
+def with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing: float, split: Split) -> Evidence:
     """Add a held-out part, and for a finite pool a uniformly random half of it, drawn without a look at the losses."""
     if found is None:
         return evidence
@@ -299,8 +265,14 @@ def _with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing
     pool = len(found.joint)
     if evidence.protocol.sampling == "independent" or pool < 2:
         return evidence
-    sample = _random_order(split, pool)[: pool // 2]
+    sample = random_order(split)[: pool // 2]
     return replace(evidence, pool_sample=HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=found.cells))
+
+
+def truth_laws(truth: Truth) -> Laws:
+    """Return a known truth's probabilities as a function of numbers of users."""
+    table = truth.law.reshape(truth.users, truth.items, truth.levels)
+    return lambda users: table[users]
 
 
 def count_table(part: Interactions) -> NDArray[np.int64]:

@@ -45,6 +45,9 @@ def measure(
     if sampling != "independent" and held_out is not None:
         mean = float(smoothed_losses(held_out.joint, held_out.cells, gathered.smoothing).losses.mean())
         measured["T9-pool"] = Measured(mean, "mean loss over the whole held-out pool")
+    if (far := gathered.distances.at_most) is not None:
+        coarse = Measured(far, "total variation to the whole held-out pool's law, over groups of cells")
+        measured |= {"T7f": coarse, "T9-lower": coarse}
     return measured
 
 
@@ -65,6 +68,9 @@ def _under_truth(model: Conv4Rec, gathered: Gathered, truth: Truth) -> dict[str,
         measured |= {"T7a": far, "T9-lower": far}
         own = truth.empirical_risk(count_table(model.split.held_out))
         measured["T7e"] = Measured(own, "the truth's own mean loss on the held-out part")
+        if gathered.distances.at_most is not None:
+            words = "total variation to the known truth over groups of cells"
+            measured["T7f"] = Measured(gathered.distances.at_most, words)
         explicit = _level_distance(law, truth, mix)
         measured["T10"] = Measured(explicit, "total variation of the level given the item, held-out users")
     return measured

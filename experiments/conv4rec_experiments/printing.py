@@ -79,6 +79,11 @@ def print_evaluation(evaluation: Evaluation) -> None:
     console.print(losses)
 
     print_certificates(evaluation.certificate_rows(), evaluation.report)
+    if evaluation.intervals:
+        far = _table("total variation over groups of cells", ("model",), ("at least", "at most", "measured"))
+        for each in evaluation.intervals:
+            far.add_row(each.model, lower(each.lower.value), upper(each.upper.value), number(each.measured))
+        console.print(far)
     print_lines("", headline(evaluation.report))
 
 

@@ -148,8 +148,10 @@ def tabulate(regions: Regions, split: Split, part: Interactions, laws: Laws) -> 
     return Table(regions, regions.segment[part.user], cell, mean)
 
 
-def rounds_of(table: Table, order: Counts, *, whole: bool, untouched: bool = True) -> Rounds | None:
-    """Lay interactions, in a random order, out in ten rounds, beside the model's laws; None if none can coincide.
+def rounds_of(table: Table, order: Counts, *, whole: bool) -> tuple[Rounds, NDArray[np.bool_]] | None:
+    """Lay interactions, in a random order, out in rounds beside the model's laws, and say which strata have pairs.
+
+    None where no two interactions of a stratum can coincide, or a pool has a segment without pairs.
 
     Parameters
     ----------
@@ -160,8 +162,6 @@ def rounds_of(table: Table, order: Counts, *, whole: bool, untouched: bool = Tru
     whole
         Whether these are all: independent draws, every segment being one user. Otherwise they are a random subset of
         the table, the finite pool, and segments weigh as they do in the pool.
-    untouched
-        False if the model has seen some of them.
     """
     regions = table.regions
     rounds = min(ROUNDS, NUMBERS_AT_ONCE // max(1, regions.segments * regions.cells))
@@ -171,12 +171,12 @@ def rounds_of(table: Table, order: Counts, *, whole: bool, untouched: bool = Tru
     pairs = (counts.sum(axis=2) > 0).sum(axis=0) > 1
     if not pairs.any() or (not whole and not pairs[table.sizes > 0].all()):
         return None
-    return Rounds(
+    laid = Rounds(
         counts[:, pairs],
         table.laws[pairs],
         "users" if whole else "segments",
-        regions.words if not whole else f"{int(pairs.sum())} users over {regions.cells} groups of cells",
+        f"{int(pairs.sum())} users over {regions.cells} groups of cells" if whole else regions.words,
         pool=None if whole else table.sizes[pairs],
         weights=None if whole else table.sizes[pairs] / table.sizes.sum(),
-        untouched=untouched,
     )
+    return laid, pairs

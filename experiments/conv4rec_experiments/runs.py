@@ -115,6 +115,7 @@ def certify_run(
         report=evaluation.report,
         measured=evaluation.measured,
         losses=evaluation.losses,
+        intervals=evaluation.intervals,
         facts=facts(model),
         notes=notes(evaluation),
         receipt=receipt,
@@ -131,6 +132,10 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         "smoothing": evaluation.smoothing,
         "notes": list(evaluation.notes),
         "losses": losses,
+        "intervals": [
+            {"model": row.model, "lower": row.lower.value, "upper": row.upper.value, "measured": row.measured}
+            for row in evaluation.intervals
+        ],
     }
     return [
         *write_certificates(rows, folder, record, delta=float(evaluation.report.budget.total)),

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv4rec import Conv4Rec, Interactions, split_by_coin
+from conv4rec_experiments.distances import laws_of
 from conv4rec_experiments.events import coarse_events
-from conv4rec_experiments.gathering import laws_of
 from conv4rec_experiments.regions import equal_shares, regions_of, rounds_of, tabulate
 
 
@@ -94,14 +94,16 @@ def test_events_are_unions_of_regions_with_shares_and_probabilities(model, table
 def test_rounds_hold_every_chosen_interaction_once(model, table):
     order = np.random.default_rng(3).permutation(len(model.split.held_out))
     half = order[: order.size // 2]
-    rounds = rounds_of(table, half, whole=False)
+    rounds, used = rounds_of(table, half, whole=False)
+    assert used.all()
     assert rounds.counts.shape == (10, 3, 24)
     assert np.array_equal(rounds.counts.sum(axis=0), table.counts(half))
     assert np.array_equal(rounds.pool, table.sizes)
     assert np.allclose(rounds.mix, table.sizes / table.sizes.sum())
     assert rounds.strata == "segments"
     by_user = tabulate(table.regions.by_user(), model.split, model.split.held_out, laws_of(model))
-    whole = rounds_of(by_user, order, whole=True)
+    whole, used = rounds_of(by_user, order, whole=True)
+    assert np.array_equal(by_user.laws[used], whole.laws)
     numbers = np.bincount(model.split.held_out.user, minlength=50)
     assert whole.strata == "users"
     assert whole.pool is None

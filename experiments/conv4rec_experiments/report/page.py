@@ -20,6 +20,7 @@ from conv4rec_experiments.report.shown import show
 
 if TYPE_CHECKING:
     from conv4rec_bounds import Report
+    from conv4rec_experiments.distances import Interval
     from conv4rec_experiments.evaluation import Loss
     from conv4rec_experiments.measuring import Measured
     from conv4rec_experiments.studies.receipt import Receipt
@@ -61,6 +62,8 @@ class Page:
         For each theorem, the quantity that it bounds, as far as it is known.
     losses
         Mean losses of the model and its peers, those of one part together.
+    intervals
+        How far models are from the truth, at least and at most, over groups of cells.
     facts, notes
         Names with their values, such as sizes, and sentences on how the data was split and what was declared.
     receipt
@@ -77,6 +80,7 @@ class Page:
     report: Report
     measured: Mapping[str, Measured] = field(default_factory=dict)
     losses: Sequence[Loss] = ()
+    intervals: Sequence[Interval] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     receipt: Receipt | None = None
