@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 SCORES, LAWS, CEILINGS = Fraction(2, 5), Fraction(2, 5), Fraction(1, 5)
 """Shares of the failure probability: the scores, the laws that they were scored by, and the ceilings of the truth."""
 
-RATES = tuple(2.0**power for power in range(-2, 3))
+RATES = tuple(2.0**power for power in range(-5, 3))
 """The rate of the scores is one of these over the standard deviation that a right predictor would have about."""
 
 STEEPEST = 0.9

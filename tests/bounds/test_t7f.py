@@ -1,6 +1,7 @@
 """T7f: every inequality of its proof, its two readings, and what it refuses at the door."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations, product
 
@@ -18,6 +19,7 @@ from conv4rec_bounds.theorems.t7a_point import PointTotalVariation
 from conv4rec_bounds.theorems.t7e_truth_loss import plug_in_entropy
 from conv4rec_bounds.theorems.t7f_coincidences import CoincidenceTotalVariation
 from conv4rec_experiments.studies.coverage import coverage, shrunk
+from theorem_rows.common import unrefused_value
 
 T7F = CoincidenceTotalVariation()
 shares = st.floats(0, 1)
@@ -181,6 +183,95 @@ def test_random_subsets_of_a_pool_are_covered_and_a_shrunk_bound_is_not() -> Non
     assert found.tightness[1] < 3
 
 
+def test_what_was_counted_of_a_pool_is_gone_from_it() -> None:
+    """Two copies of each of many cells, all drawn: without the correction copies are too rare to be one half each."""
+    rng, cells = np.random.default_rng(38), 500
+    counts = np.zeros((10, 1, 2 * cells), dtype=np.int64)
+    for round_, part in enumerate(rng.permutation(np.repeat(np.arange(cells), 2)).reshape(10, -1)):
+        np.add.at(counts[round_, 0], part, 1)
+    law = np.repeat([1.5, 0.5], cells // 2)[None] / cells
+    law = np.concatenate([law, np.zeros((1, cells))], axis=1)
+    part = Rounds(counts, law, "segments", "one", pool=np.array([2 * cells]))
+    assert certified(part, "finite pool") >= 0.25
+    with pytest.raises(RefusedError, match="fewer interactions coincide than any law allows"):
+        unrefused_value(T7F, Evidence(2 * cells, Protocol("independent"), rounds=replace(part, pool=None)))
+
+
+def test_the_sum_of_a_pools_scores_is_what_a_hand_computes() -> None:
+    rng = np.random.default_rng(39)
+    counts, law = rng.integers(1, 9, size=(3, 1, 3)), rng.dirichlet(np.ones(3), size=1)
+    pool = int(counts.sum()) + 7
+    rounds = Rounds(counts, law, "segments", "one", pool=np.array([pool]))
+    level = math.log(5 * 3 * 20) / counts.sum()
+    weight = ceiling(law[0], level) / ceiling(law[0], level).sum()
+    pairs = float(rounds.pairs[0])
+    for rate, total in coincidences(rounds, Fraction(1, 20)).scores:
+        found, step = 0.0, rate * counts.sum()
+        for k in (1, 2):
+            seen = counts[:k, 0].sum(axis=0)
+            excess = (seen - seen.sum() * law[0]) / weight
+            score = (1 - seen.sum() / pool) * excess - law[0] @ excess + seen @ excess / pool
+            found -= (counts[k, 0] * np.log1p(-step * score / pairs)).sum() / step
+        assert total == pytest.approx(found, rel=1e-6, abs=1e-9)
+
+
+def test_a_rate_counts_only_if_no_cell_could_have_broken_it() -> None:
+    """Nothing came in the heavy cell later, but something might have: its score decides all the same."""
+    law = np.array([[0.1, 0.9]])
+    counts = np.array([[[40, 0]], [[0, 1]], [[0, 1]]])
+    rounds = Rounds(counts, law, "users", "one")
+    level = math.log(5 * 2 * 20) / 42
+    weight = ceiling(law[0], level) / ceiling(law[0], level).sum()
+    spread = math.sqrt(2 / rounds.pairs[0])
+    tops = []
+    for seen in (np.array([40, 0]), np.array([40, 1])):
+        excess = (seen - seen.sum() * law[0]) / weight / rounds.pairs[0]
+        tops.append((excess - law[0] @ excess).max())
+    counted = [2.0**power / spread for power in range(-5, 3) if 2.0**power / spread * max(tops) <= 0.9]
+    found = [rate * 42 for rate, _ in coincidences(rounds, Fraction(1, 20)).scores]
+    assert 0 < len(counted) < 8
+    assert found == pytest.approx(counted)
+
+
+def test_a_truth_beyond_any_law_is_refused_and_tiny_deltas_are_paid() -> None:
+    rounds = Rounds(np.tile([[400, 600]], (5, 1, 1)), np.array([[0.4, 0.6]]), "users", "one")
+    tiny = certify(Evidence(2, Protocol("independent"), rounds=rounds), Fraction(1, 10**400), [T7F])["T7f"].value
+    assert 0.2 < tiny < 1
+    with pytest.raises(RefusedError, match="more than 9e"):
+        Rounds(np.full((2, 1, 1), 2**62), np.ones((1, 1)), "users", "one")
+
+
+def test_a_far_predictor_is_found_far_and_no_farther() -> None:
+    truth, law = np.array([0.3, 0.7]), np.array([[0.6, 0.4]])
+    counts = np.tile(np.rint(10**6 * truth).astype(np.int64), (10, 1, 1))
+    assert 0.3 <= certified(Rounds(counts, law, "users", "one")) < 0.32
+
+
+def test_blocks_remade_in_time_are_covered_with_weights_and_a_shipped_model() -> None:
+    """Unequal users in two blocks; the second predictor is the smoothed share of the first block."""
+    rng, users, cells = np.random.default_rng(40), 5, 12
+    truth = rng.dirichlet(np.full(cells, 2.0), size=users)
+    numbers = np.array([400, 300, 200, 100, 50])
+    shipped = 0.95 * truth + 0.05 / cells
+    bounds, targets = [], []
+    for _ in range(1000):
+        counts = np.zeros((8, 2 * users, cells), dtype=np.int64)
+        counts[:4, :users] = [rng.multinomial(numbers // 4, truth) for _ in range(4)]
+        counts[4:, users:] = [rng.multinomial(numbers // 4, truth) for _ in range(4)]
+        first = counts[:4, :users].sum(axis=0)
+        again = (first + 1) / (first.sum(axis=1, keepdims=True) + cells)
+        laws = np.concatenate([np.full((users, cells), 1 / cells), again])
+        weights = np.concatenate([np.full(users, 0.05), np.full(users, 0.15)])
+        mixture = 0.25 * laws[:users] + 0.75 * laws[users:]
+        far = float(np.abs(shipped - mixture).sum(axis=1).mean()) / 2
+        owners = np.tile(np.arange(users), 2)
+        part = Rounds(counts, laws, "users", "five", owners=owners, weights=weights, distance=far)
+        bounds.append(certified(part))
+        targets.append(float(np.abs(shipped - truth).sum(axis=1).mean()) / 2)
+    assert coverage(np.array(bounds), np.array(targets), 0.05).holds
+    assert np.median(bounds) < 1
+
+
 def test_the_bound_falls_at_the_rate_of_one_over_root_n() -> None:
     rng = np.random.default_rng(32)
     law = rng.dirichlet(np.full(60, 3.0), size=20)
@@ -211,6 +302,11 @@ def test_blocks_of_one_user_share_his_ceilings() -> None:
     counts[:4, :10], counts[4:, 10:] = rng.multinomial(50, law, size=(2, 4, 10))
     twice, owners = np.concatenate([law, law]), np.tile(np.arange(10), 2)
     shared = Rounds(counts, twice, "users", "ten users", owners=owners)
+    total = counts[:, :10].sum(axis=0) + counts[:, 10:].sum(axis=0)
+    level = math.log(5 * 10 * 30 * 20) / 400
+    raised = ceiling(law, level)
+    exact = (ceiling(total / 400, level) / (raised / raised.sum(axis=1, keepdims=True))).max()
+    assert coincidences(shared, Fraction(1, 20)).rho == pytest.approx(exact, rel=1e-9)
     assert certified(shared) < certified(Rounds(counts, twice, "users", "ten users in two blocks"))
 
 

@@ -21,7 +21,7 @@ SHARES = np.array([[0.48, 0.32, 0.2], [0.12, 0.2, 0.68]])
 
 def rounds(size: int = 10_000, **options: object) -> Rounds:
     """Two users in four rounds whose counts are close to what the laws say."""
-    counts = np.tile(np.rint(size / 8 * SHARES).astype(np.int64), (4, 1, 1))
+    counts = np.tile(np.rint(size / 8 * np.array([[1.5], [0.5]]) * SHARES).astype(np.int64), (4, 1, 1))
     return Rounds(counts, LAWS, **({"strata": "users", "resolution": "two users, three cells"} | options))  # pyright: ignore
 
 
@@ -42,7 +42,7 @@ def again(given: Evidence, certificate: Certificate) -> float:
     def up(share: float, s: int) -> float:
         return share + 2 * level[s] / 3 + math.sqrt(4 * level[s] ** 2 / 9 + 2 * level[s] * share)
 
-    total, heaviest, squares, rho = 0.0, 0.0, 0.0, 0.0
+    total, heaviest, squares, rho, beta, spread = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for s in range(strata):
         raised = [up(laws[s, y], s) for y in range(cells)]
         weight = [value / sum(raised) for value in raised]
@@ -52,6 +52,8 @@ def again(given: Evidence, certificate: Certificate) -> float:
         later = [omega / pairs * sum(sizes[k + 1 :]) for k in range(len(sizes))]
         heaviest = max(heaviest, size * max(later))
         squares = max(squares, size * sum(n * r * r for n, r in zip(sizes, later, strict=True)) / omega)
+        beta = max(beta, max(laws[s, y] / weight[y] for y in range(cells)))
+        spread += omega**2 * cells / pairs
         rho = max(rho, max(up(table[:, s, y].sum() / sum(sizes), s) / weight[y] for y in range(cells)))
         for k in range(1, len(sizes)):
             earlier = table[:k, s].sum(axis=0)
@@ -64,9 +66,14 @@ def again(given: Evidence, certificate: Certificate) -> float:
     assert math.isclose(squares, found["a_2"], rel_tol=1e-9)
     assert math.isclose(heaviest, found["b"], rel_tol=1e-9)
     assert math.isclose(rho, found["rho"], rel_tol=1e-9)
+    assert math.isclose(beta, found["beta"], rel_tol=1e-9)
+    # The rate is a power of two over the spread.
+    factor = math.log2(size * found["t_1"] * math.sqrt(spread))
+    assert math.isclose(factor, round(factor), abs_tol=1e-9)
+    assert -5 <= round(factor) <= 2
     x = found["t_2"] * found["b"] * found["beta"]
     bend = (math.exp(x) - 1 - x) / x**2
-    costs = math.log(5 * 50) / (size * found["t_1"]) + math.log(6 * 50) / (size * found["t_2"])
+    costs = math.log(8 * 50) / (size * found["t_1"]) + math.log(6 * 50) / (size * found["t_2"])
     return math.sqrt((found["S"] + costs) / (1 - found["t_2"] * bend * found["a_2"] * found["rho"])) / 2
 
 

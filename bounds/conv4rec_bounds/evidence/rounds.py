@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 ROUNDING = 1e-9
+MOST = 2**53
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,8 @@ class Rounds:
     resolution
         What strata and cells are, for people.
     pool
-        Interactions of the finite pool in each stratum, shape (stratum,); None for independent draws.
+        Interactions of the finite pool of each stratum, shape (stratum,); no pool serves two strata. None for
+        independent draws.
     owners
         Number of the user of each stratum, shape (stratum,): strata of one user have one true law. By default every
         stratum has its own.
@@ -92,8 +94,10 @@ class Rounds:
             raise RefusedError("a law holds NaN or negative numbers or does not sum to 1; expected probabilities")
         if self.strata not in ("users", "segments"):
             raise RefusedError(f"the strata are {self.strata!r}; expected users or segments")
+        if counts.sum(dtype=np.float64) > MOST:
+            raise RefusedError(f"the counts add up to more than {MOST:.0e}; expected fewer; take a part of them")
         self._keep("counts", counts.astype(np.int64))
-        self._keep("laws", laws)
+        self._keep("laws", laws / laws.sum(axis=1, keepdims=True))
         for name in ("pool", "owners"):
             if getattr(self, name) is not None:
                 self._keep(name, self._of_strata(name))
@@ -130,7 +134,7 @@ class Rounds:
                 "weight for every stratum with interactions in two rounds, zero for the others, and the sum 1; leave "
                 "such strata out of the weights, or take fewer strata"
             )
-        return kept
+        return kept / kept.sum()
 
     def _keep(self, name: str, array: NDArray[np.generic]) -> None:
         array.flags.writeable = False

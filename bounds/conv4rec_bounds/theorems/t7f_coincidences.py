@@ -19,9 +19,10 @@ import sympy
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import WORTHLESS_MARGIN, Certificate
 from conv4rec_bounds.coincidences import LAWS, RATES, SCORES, coincidences
+from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence import Evidence
 from conv4rec_bounds.formula import Formula, upper_quantities
-from conv4rec_bounds.rounding import Number, add_up, ceil_float, split_exactly
+from conv4rec_bounds.rounding import Number, ceil_float, split_exactly, surprisal
 from conv4rec_bounds.theorems.base import Assumption, Theorem, given
 
 __all__ = ["CoincidenceTotalVariation"]
@@ -108,8 +109,9 @@ class CoincidenceTotalVariation(Theorem):
         Assumption(
             "A2",
             "Given users, profiles and masks, the interactions are independent, and those of one stratum have one law "
-            "(or they are a uniformly random subset of a finite pool, in a random order; a stratum's law is then that "
-            "of its pool).",
+            "(or strata are segments that were fixed beforehand, each with a finite pool of its own, of which its "
+            "interactions are a uniformly random subset in a random order; its law is then that of the pool, and the "
+            "predictor's depends neither on which interactions were drawn nor on their order).",
             _several_laws,
         ),
     )
@@ -150,15 +152,20 @@ class CoincidenceTotalVariation(Theorem):
             return self._nothing(shared, named)
         balls = COINCIDENCES.enclose(**best)
         quantities = upper_quantities(balls)
-        total = quantities[str(divergence)]
-        parts = add_up(total, [float(best["S"]), total - float(best["S"])])
+        total, counted = quantities[str(divergence)], float(best["S"])
+        if total < 0:
+            raise RefusedError(
+                "fewer interactions coincide than any law allows, but for a probability of delta; expected draws that "
+                "may repeat; interactions that cannot are no independent draws: take a random subset of their pool"
+            )
+        parts = [counted, math.nextafter(total - counted, math.inf)]
         costs = [quantities[str(of_scores)] / float(best["t_1"]), quantities[str(of_laws)] / float(best["t_2"])]
-        split = split_exactly(parts[1], [*(cost / rounds.size for cost in costs), 0.0])
+        split = split_exactly(parts[1], costs)
         return self.certificate(
             value=ceil_float(balls["value"]),
             terms=dict(zip(("coincidences", "deviation"), parts, strict=True)),
-            terms_of=("chi-square divergence", total),
-            attribution=dict(zip(("scores", "laws that score"), split[:2], strict=True)),
+            terms_of=("chi-square divergence", math.fsum(parts)),
+            attribution=dict(zip(("scores", "laws that score"), split, strict=True)),
             quantities=quantities | {name: float(value) for name, value in best.items() if name not in ("N", "delta")},
             **named,
         )
@@ -183,12 +190,12 @@ class CoincidenceTotalVariation(Theorem):
 
 def _promised(inputs: Mapping[str, Number]) -> float:
     """Return the divergence in floating point, infinite where the laws' noise eats it up."""
-    power, size, price = float(inputs["t_2"]), float(inputs["N"]), float(inputs["delta"])
+    power, size, unlikely = float(inputs["t_2"]), float(inputs["N"]), surprisal(inputs["delta"])
     exponent = power * float(inputs["b"]) * float(inputs["beta"])
     bent = (math.expm1(exponent) - exponent) / exponent**2 if exponent < 700 else math.inf
     rest = 1 - power * bent * float(inputs["a_2"]) * float(inputs["rho"])
     if not rest > 1e-3:
         return math.inf
-    costs = math.log(len(RATES) / (float(SCORES) * price)) / float(inputs["t_1"])
-    costs += math.log(len(POWERS) / (float(LAWS) * price)) / power
+    costs = (unlikely + math.log(len(RATES) / SCORES)) / float(inputs["t_1"])
+    costs += (unlikely + math.log(len(POWERS) / LAWS)) / power
     return (max(0.0, float(inputs["S"]) + costs / size)) / rest

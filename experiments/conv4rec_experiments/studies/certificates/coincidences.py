@@ -42,13 +42,14 @@ def _answer(replicate: Replicate, delta: float, member: NDArray[np.int64], whose
         users = mix.sum(axis=0)
         laws = rounds.laws.reshape(*mix.shape, -1)
         mixture = (mix[:, :, None] * laws).sum(axis=0) / np.where(users > 0, users, 1)[:, None]
-        law = replicate.law @ member if shipped else mixture
-        # Rounding must not make it too small.
-        distance = min(1.0, total_variation(mixture, law, users) + 1e-12) if shipped else None
-        evidence = Evidence(
-            cells=replicate.truth.cells, protocol=replicate.declared, rounds=replace(rounds, distance=distance)
-        )
-        return evidence, total_variation(replicate.sample.target_law @ member, law, users)
+        true, law = replicate.sample.target_law @ member, replicate.law @ member
+        if shipped:
+            # Rounding must not make it too small.
+            distance = min(1.0, total_variation(mixture, law, users) + 1e-12)
+            rounds, target = replace(rounds, distance=distance), total_variation(true, law, users)
+        else:
+            target = sum(total_variation(true, of_block, weight) for of_block, weight in zip(laws, mix, strict=True))
+        return Evidence(cells=replicate.truth.cells, protocol=replicate.declared, rounds=rounds), target
 
     return answer("T7f", delta, make, target=f"total variation of {whose}")
 
