@@ -22,16 +22,19 @@ from conv4rec_bounds.evidence import (
     Evidence,
     GemPool,
     HeldOut,
+    Paired,
     Posterior,
     Prequential,
     Protocol,
     References,
     Scored,
+    TimeOrdered,
     TruthLoss,
     Untouched,
     UserMeans,
 )
 from conv4rec_bounds.geometry import Network
+from conv4rec_bounds.running import RunningInterval, running_interval
 from conv4rec_bounds.theorems import THEOREMS
 
 __all__ = [
@@ -46,16 +49,20 @@ __all__ = [
     "GemPool",
     "HeldOut",
     "Network",
+    "Paired",
     "Posterior",
     "Prequential",
     "Protocol",
     "References",
     "RefusedError",
     "Report",
+    "RunningInterval",
     "Scored",
     "Status",
+    "TimeOrdered",
     "TruthLoss",
     "Untouched",
     "UserMeans",
     "certify",
+    "running_interval",
 ]

@@ -21,7 +21,8 @@ __all__ = ["Evaluation", "Loss", "evaluate"]
 Predictions = Mapping[str, Mapping[str, LogProbabilities]]
 
 PARTS = {"scored": "scored", "validation": "validation", "held_out": "held out"}
-MODEL = "Conv4Rec"
+MODEL, RIVAL = "Conv4Rec", "popularity"
+"""What is certified, and what it is compared with."""
 
 
 @dataclass(frozen=True)
@@ -119,16 +120,17 @@ def evaluate(
     popularity, uniform = Popularity.fit(split), Uniform.of(*shape)
     predictions = {
         MODEL: {name: model.log_probabilities(part) for name, part in parts.items()},
-        "popularity": {name: popularity.log_probabilities(part, split) for name, part in parts.items()},
+        RIVAL: {name: popularity.log_probabilities(part, split) for name, part in parts.items()},
         "uniform": {name: uniform.log_probabilities(part, split) for name, part in parts.items()},
     }
     own = predictions[MODEL]
-    gathered = gather(model, own, Declared(independent, new_users, truth), delta)
+    rival = predictions[RIVAL]
+    gathered = gather(model, own, rival, Declared(independent, new_users, truth), delta)
     return Evaluation(
         losses=_losses(predictions),
         evidence=gathered.evidence,
         report=certify(gathered.evidence, delta),
-        measured=measure(model, gathered, own, truth),
+        measured=measure(model, gathered, own, rival, truth),
         smoothing=gathered.smoothing,
         notes=(split.statement,),
     )

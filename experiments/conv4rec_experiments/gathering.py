@@ -21,6 +21,7 @@ from conv4rec_bounds import (
     GemPool,
     HeldOut,
     Network,
+    Paired,
     Posterior,
     Protocol,
     References,
@@ -77,8 +78,16 @@ class Gathered:
     draws: Draws
 
 
-def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Declared, delta: float) -> Gathered:
-    """Collect all that the theorems may look at; ``own`` holds the model's log-probabilities of every part.
+def gather(
+    model: Conv4Rec,
+    own: Mapping[str, LogProbabilities],
+    rival: Mapping[str, LogProbabilities],
+    declared: Declared,
+    delta: float,
+) -> Gathered:
+    """Collect all that the theorems may look at.
+
+    ``own`` and ``rival`` hold the log-probabilities of every part by the model and by what it is compared with.
 
     Raises
     ------
@@ -102,7 +111,7 @@ def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Decla
         **_scored(model, own["scored"], draws, truth),
     )
     smoothing = _smoothing(own.get("validation"), evidence.cells, delta)
-    evidence = _with_held_out(evidence, own.get("held_out"), smoothing, split.seed)
+    evidence = _with_held_out(evidence, own.get("held_out"), rival.get("held_out"), smoothing, split.seed)
     if evidence.held_out is not None and evidence.protocol.sampling == "independent":
         evidence = replace(evidence, **_independent_held_out(model, own["held_out"], truth))
     return Gathered(evidence, smoothing, draws)
@@ -256,18 +265,28 @@ def _smoothing(validation: LogProbabilities | None, cells: int, delta: float) ->
     return min(SMOOTHING_GRID, key=promised)
 
 
-def _with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing: float, seed: int | None) -> Evidence:
+def _with_held_out(
+    evidence: Evidence,
+    found: LogProbabilities | None,
+    rival: LogProbabilities | None,
+    smoothing: float,
+    seed: int | None,
+) -> Evidence:
     """Add a held-out part, and for a finite pool a uniformly random half of it, drawn without a look at the losses."""
-    if found is None:
+    if found is None or rival is None:
         return evidence
-    evidence = replace(evidence, held_out=HeldOut(found.joint, found.cells, smoothing))
-    pool = len(found.joint)
-    if evidence.protocol.sampling == "independent" or pool < 2:
+    part = HeldOut(found.joint, found.cells, smoothing)
+    evidence = replace(evidence, held_out=part)
+    pool = part.size
+    if evidence.protocol.sampling == "independent":
+        return replace(evidence, paired=Paired(part, rival.joint))
+    if pool < 2:
         return evidence
     # A key of its own keeps the draw apart from the streams that split the data and trained the model.
     stream = np.random.SeedSequence(seed or 0, spawn_key=(HALF_OF_POOL,))
     sample = np.random.default_rng(stream).permutation(pool)[: pool // 2]
-    return replace(evidence, pool_sample=HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=found.cells))
+    half = HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=found.cells)
+    return replace(evidence, pool_sample=half, paired=Paired(half, rival.joint[sample]))
 
 
 def count_table(part: Interactions) -> NDArray[np.int64]:

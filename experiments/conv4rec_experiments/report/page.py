@@ -24,7 +24,7 @@ __all__ = ["Figure", "Page", "headline", "reason", "render"]
 
 # Held-out statements first: they are the ones a reader can compare with the measured loss.
 RISKS = ("T9", "T9-pool", "T8", "T2", "T1", "T3", "T4")
-FALSIFICATION = "T9-lower"
+FALSIFICATION, COMPARISON = "T9-lower", "T9-paired"
 WHOSE = {
     "T9-pool": "the smoothed model's mean loss over the whole held-out pool",
     "T9": "the smoothed model's mean loss on new interactions of the same users, drawn by the same laws,",
@@ -135,6 +135,9 @@ def headline(evaluation: Evaluation, failure: float | None = None) -> str:
     if FALSIFICATION in valid:
         sentences.append(_falsification(valid[FALSIFICATION]))
     sentences += [_loss(evaluation.report[theorem]) for theorem in RISKS if theorem in valid][:1]
+    if COMPARISON in valid:
+        gap = lower(valid[COMPARISON])
+        sentences.append(f"its mean loss is at least {gap} nats below that of popularity, both smoothed alike")
     if not sentences:
         return "No certificate says more about this model than what holds for any model."
     return f"With confidence {confidence(failure)}: {'; and '.join(sentences)}."
