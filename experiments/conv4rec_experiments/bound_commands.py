@@ -145,8 +145,8 @@ def certify(
         undeclared = protocol.sampling == "neither"
         remedy = "declare --independent or --pool if it is true" if undeclared else "each reason says what is missing"
         print_lines("", f"No certificate has a value; {remedy}.")
-    origin = {"file": str(weights or log_probabilities), "against": None if against is None else str(against)}
-    origin |= {"declared": asdict(protocol)}
+    compared = {} if against is None else {"against": str(against)}
+    origin = {"file": str(weights or log_probabilities), **compared, "declared": asdict(protocol)}
     print_paths(strangers.write_report(report, out, origin))
 
 

@@ -52,7 +52,7 @@ def monitor_log_probabilities(
     every: int | None = None,
     delta: float = 0.05,
 ) -> Monitored:
-    """Give the interval for the mean of the losses to be expected, or of a margin over another model, at every look.
+    r"""Give the interval for the mean of the losses to be expected, or of a margin over another model, at every look.
 
     Parameters
     ----------
@@ -84,10 +84,10 @@ def monitor_log_probabilities(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "table.csv")
-    ...     _ = path.write_text("log_probability\\n" + "-1.5\\n" * 1000)
+    ...     _ = path.write_text("log_probability\n" + "-1.5\n" * 1000)
     ...     found = monitor_log_probabilities(path, cells=90)
     >>> len(found.looks), found.looks[-1]["interactions"], round(found.looks[-1]["upper"], 3)
-    (11, 1000, 1.562)
+    (11, 1000, 1.56)
     """
     part = read_held_out(path, cells=cells, smoothing=smoothing)
     pair = None if against is None else read_paired(path, against, part, cells=cells)
