@@ -103,6 +103,7 @@ NAMES = {
         "q_min": r"q_{\min}",
         "q_max": r"q_{\max}",
         "lbar": r"\bar\ell",
+        "dbar": r"\bar d",
         "l_min": r"\ell_{\min}",
         "l_max": r"\ell_{\max}",
         "h_max": r"h_{\max}",

@@ -22,17 +22,20 @@ from conv4rec_bounds.evidence import (
     Evidence,
     GemPool,
     HeldOut,
+    Paired,
     Posterior,
     Prequential,
     Protocol,
     References,
     Rounds,
     Scored,
+    TimeOrdered,
     TruthLoss,
     Untouched,
     UserMeans,
 )
 from conv4rec_bounds.geometry import Network
+from conv4rec_bounds.running import RunningInterval, running_interval
 from conv4rec_bounds.theorems import THEOREMS
 
 __all__ = [
@@ -47,6 +50,7 @@ __all__ = [
     "GemPool",
     "HeldOut",
     "Network",
+    "Paired",
     "Posterior",
     "Prequential",
     "Protocol",
@@ -54,10 +58,13 @@ __all__ = [
     "RefusedError",
     "Report",
     "Rounds",
+    "RunningInterval",
     "Scored",
     "Status",
+    "TimeOrdered",
     "TruthLoss",
     "Untouched",
     "UserMeans",
     "certify",
+    "running_interval",
 ]

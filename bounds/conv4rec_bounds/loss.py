@@ -19,6 +19,7 @@ __all__ = [
     "LOSS_RANGE",
     "SmoothedLosses",
     "cross_entropy",
+    "loss_differences",
     "oscillation",
     "smoothed_losses",
     "smoothed_range",
@@ -44,6 +45,7 @@ r"""Lemma 1: with ``osc(Z) <= w`` over ``q`` cells the loss lies in an interval 
 
 SMOOTHED_LOW = Formula(value=-sympy.log(1 - alpha + alpha / q_min), where={})
 SMOOTHED_HIGH = Formula(value=sympy.log(q_max / alpha), where={})
+SMOOTHED_GAP = Formula(value=sympy.log(1 + (1 - alpha) * q_max / alpha), where={})
 
 
 def oscillation(logits: Array) -> float:
@@ -71,6 +73,8 @@ def cross_entropy(logits: Array) -> Array:
 class SmoothedLosses:
     r"""Losses of the smoothed predictor :math:`(1-\alpha)P + \alpha\,\mathrm{Uniform}` and their range (Lemma 2).
 
+    Differences of the losses of two such predictors have the same form (`loss_differences`).
+
     Attributes
     ----------
     losses
@@ -85,6 +89,18 @@ class SmoothedLosses:
     low: float
     high: float
     error: float
+
+    @property
+    def negative(self) -> "SmoothedLosses":
+        """The same with the opposite sign: an upper end of its mean is a lower end of the mean here."""
+        return SmoothedLosses(-self.losses, -self.high, -self.low, self.error)
+
+    def shares(self, low: float, high: float) -> Array:
+        """Return the losses as shares of the way from ``low`` to ``high``, in [0, 1], none below its exact value."""
+        # Twice the error covers the rounding of the sum as well, the factor those of scaling.
+        scaled = (self.losses + 2 * self.error - low) / (high - low) * (1 + 8 * 2.0**-53)
+        shares: Array = np.clip(scaled, 0, 1)
+        return shares
 
 
 def smoothed_losses(log_probabilities: Array, cells: NDArray[np.int64], smoothing: float) -> SmoothedLosses:
@@ -124,6 +140,23 @@ def smoothed_losses(log_probabilities: Array, cells: NDArray[np.int64], smoothin
         high=high,
         error=error,
     )
+
+
+def loss_differences(first: SmoothedLosses, second: SmoothedLosses, most: int, smoothing: float) -> SmoothedLosses:
+    r"""Return the losses of one predictor less those of another, smoothed alike, over at most ``most`` cells.
+
+    Both laws lie between :math:`\alpha/q` and :math:`1-\alpha+\alpha/q`, so a difference is at most
+    :math:`W = \log(1+(1-\alpha)q/\alpha)` in absolute value, and W grows with q.
+
+    >>> one, other = (smoothed_losses(np.log([p, p]), np.array([4, 4]), 0.5) for p in (0.5, 0.25))
+    >>> found = loss_differences(one, other, 4, 0.5)
+    >>> found.losses.round(6), round(found.high, 6)
+    (array([-0.405465, -0.405465]), 1.609438)
+    """
+    gap = SMOOTHED_GAP.upper(alpha=smoothing, q_max=most)
+    # The subtraction rounds by less than the least error that a loss is given.
+    error = 2 * (first.error + second.error)
+    return SmoothedLosses(first.losses - second.losses, -gap, gap, error)
 
 
 def smoothed_range(fewest: int, most: int, smoothing: float) -> tuple[float, float]:

@@ -15,6 +15,7 @@ __all__ = [
     "ceil_float",
     "exact",
     "floor_float",
+    "floor_to_grid",
     "printed_down",
     "printed_up",
     "split_exactly",
@@ -92,6 +93,15 @@ def floor_float(ball: arb) -> float:
     with ctx.workprec(PRECISION_BITS):
         mirrored = -ball
     return -ceil_float(mirrored)
+
+
+def floor_to_grid(value: float) -> float:
+    """Return the largest multiple of 2^-40 that is not above ``value``: such numbers add up exactly, even to nearly 0.
+
+    >>> floor_to_grid(0.3) <= 0.3 < floor_to_grid(0.3) + 2**-40, floor_to_grid(-1e-20) == -(2**-40)
+    (True, True)
+    """
+    return math.floor(value * 2.0**40) / 2.0**40
 
 
 def printed_up(value: float, digits: int) -> Decimal:

@@ -26,7 +26,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         *("map", "transpose", "activations", "scored", "risk", "truth_risk", "users", "user_risk", "cells"),
         *("masked", "independent", "pool", "fixed_profile", "independent_users", "cut", "out"),
     ),
-    "log_probabilities": ("cells", "pool_size", "smoothing", "independent", "pool", "out"),
+    "log_probabilities": ("against", "cells", "pool_size", "smoothing", "independent", "pool", "out"),
 }
 """What can be certified, and the options that go with each."""
 
@@ -51,6 +51,9 @@ def certify(
     weights: Annotated[Path | None, typer.Option(help="Instead: weights made elsewhere, .npz or .safetensors.")] = None,
     log_probabilities: Annotated[
         Path | None, typer.Option(help="Instead: a table of any model's held-out log-probabilities, CSV or Parquet.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Another model's table of the same interactions in the same order.")
     ] = None,
     delta: Delta = 0.05,
     independent: Annotated[
@@ -140,6 +143,7 @@ def certify(
     elif log_probabilities is not None:
         report = strangers.certify_log_probabilities(
             log_probabilities,
+            against=against,
             protocol=protocol,
             cells=cells,
             pool=pool_size,
@@ -153,7 +157,8 @@ def certify(
         undeclared = protocol.sampling == "neither"
         remedy = "declare --independent or --pool if it is true" if undeclared else "each reason says what is missing"
         print_lines("", f"No certificate has a value; {remedy}.")
-    origin = {"file": str(weights or log_probabilities), "declared": asdict(protocol)}
+    compared = {} if against is None else {"against": str(against)}
+    origin = {"file": str(weights or log_probabilities), **compared, "declared": asdict(protocol)}
     print_paths(strangers.write_report(report, out, origin, cited))
 
 

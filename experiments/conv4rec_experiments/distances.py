@@ -13,9 +13,19 @@ from conv4rec_experiments.events import coarse_events
 from conv4rec_experiments.regions import Laws, Table, regions_of, rounds_of, tabulate
 
 if TYPE_CHECKING:
-    from conv4rec import Conv4Rec, Split
+    from conv4rec import Conv4Rec, Popularity, Split
 
-__all__ = ["AT_LEAST", "AT_MOST", "Distances", "Interval", "compare", "interval", "laws_of", "random_order"]
+__all__ = [
+    "AT_LEAST",
+    "AT_MOST",
+    "Distances",
+    "Interval",
+    "compare",
+    "interval",
+    "laws_of",
+    "laws_of_popularity",
+    "random_order",
+]
 
 Counts = NDArray[np.int64]
 
@@ -99,6 +109,12 @@ def interval(model: str, report: Report, measured: float | None) -> Interval:
 def laws_of(model: Conv4Rec) -> Laws:
     """Return a model's probabilities as a function of numbers of users."""
     return lambda users: model.predict_proba(model.interactions.user_ids.gather(users))
+
+
+def laws_of_popularity(popularity: Popularity) -> Laws:
+    """Return the popularity model's probabilities, the same for all users."""
+    law = np.exp(popularity.cell_logits)
+    return lambda users: np.broadcast_to(law, (len(users), *law.shape))
 
 
 def random_order(split: Split) -> Counts:

@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from conv4rec.loss import LogProbabilities
 from conv4rec.popularity import Popularity, Uniform
 from conv4rec_bounds import THEOREMS, Budget, Evidence, Report, certify
-from conv4rec_bounds.loss import DEFAULT_SMOOTHING
-from conv4rec_experiments.distances import AT_LEAST, AT_MOST, Distances, Interval, compare, interval
-from conv4rec_experiments.gathering import Declared, gather, with_held_out
+from conv4rec_experiments.distances import AT_LEAST, AT_MOST, Distances, Interval, compare, interval, laws_of_popularity
+from conv4rec_experiments.gathering import Declared, gather
 from conv4rec_experiments.measuring import Measured, measure
 
 if TYPE_CHECKING:
-    from conv4rec import Conv4Rec, Split
+    from conv4rec import Conv4Rec
     from conv4rec_experiments.truths import Truth
 
 __all__ = ["Evaluation", "Loss", "evaluate"]
@@ -26,7 +23,8 @@ __all__ = ["Evaluation", "Loss", "evaluate"]
 Predictions = Mapping[str, Mapping[str, LogProbabilities]]
 
 PARTS = {"scored": "scored", "validation": "validation", "held_out": "held out"}
-MODEL = "Conv4Rec"
+MODEL, RIVAL = "Conv4Rec", "popularity"
+"""What is certified, and what it is compared with."""
 
 RIVALS = Fraction(1, 10)
 """The share of the failure probability that goes to the distance of the popularity model."""
@@ -130,34 +128,28 @@ def evaluate(
     popularity, uniform = Popularity.fit(split), Uniform.of(*shape)
     predictions = {
         MODEL: {name: model.log_probabilities(part) for name, part in parts.items()},
-        "popularity": {name: popularity.log_probabilities(part, split) for name, part in parts.items()},
+        RIVAL: {name: popularity.log_probabilities(part, split) for name, part in parts.items()},
         "uniform": {name: uniform.log_probabilities(part, split) for name, part in parts.items()},
     }
     own = predictions[MODEL]
-    gathered = gather(model, own, Declared(independent, new_users, truth), delta)
+    rival = predictions[RIVAL]
+    gathered = gather(model, own, rival, Declared(independent, new_users, truth), delta)
     budget = Budget(delta)
     shared = Fraction(delta) * RIVALS if gathered.distances.parts else Fraction(0)
     report = certify(gathered.evidence, Fraction(delta) - shared, budget=budget)
     intervals = [interval(MODEL, report, gathered.distances.at_most)] if shared else []
-    if "held_out" in parts and shared:
-        rival = _rival(split, popularity, predictions["popularity"]["held_out"], gathered.evidence)
-        intervals.append(_interval_of("popularity", rival, gathered.evidence, shared, budget))
+    if shared:
+        far = compare(split, laws_of_popularity(popularity), gathered.evidence)
+        intervals.append(_interval_of(RIVAL, far, gathered.evidence, shared, budget))
     return Evaluation(
         losses=_losses(predictions),
         evidence=gathered.evidence,
         report=report,
-        measured=measure(model, gathered, own, truth),
+        measured=measure(model, gathered, own, rival, truth),
         smoothing=gathered.smoothing,
         notes=(split.statement,),
         intervals=tuple(intervals),
     )
-
-
-def _rival(split: Split, popularity: Popularity, found: LogProbabilities, evidence: Evidence) -> Distances:
-    """Compare the popularity model with the same held-out part, as the model was."""
-    bare = with_held_out(Evidence(evidence.cells, evidence.protocol), found, DEFAULT_SMOOTHING, split)
-    law = np.exp(popularity.cell_logits)
-    return compare(split, lambda users: np.broadcast_to(law, (len(users), *law.shape)), bare)
 
 
 def _interval_of(name: str, found: Distances, evidence: Evidence, share: Fraction, budget: Budget) -> Interval:

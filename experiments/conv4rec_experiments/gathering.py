@@ -21,6 +21,7 @@ from conv4rec_bounds import (
     GemPool,
     HeldOut,
     Network,
+    Paired,
     Posterior,
     Protocol,
     References,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from conv4rec import Conv4Rec, Interactions, Split
     from conv4rec_experiments.truths import Truth
 
-__all__ = ["Declared", "Gathered", "count_table", "gather", "with_held_out"]
+__all__ = ["Declared", "Gathered", "count_table", "gather"]
 
 Array = NDArray[np.float64]
 
@@ -78,8 +79,16 @@ class Gathered:
     distances: Distances
 
 
-def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Declared, delta: float) -> Gathered:
-    """Collect all that the theorems may look at; ``own`` holds the model's log-probabilities of every part.
+def gather(
+    model: Conv4Rec,
+    own: Mapping[str, LogProbabilities],
+    rival: Mapping[str, LogProbabilities],
+    declared: Declared,
+    delta: float,
+) -> Gathered:
+    """Collect all that the theorems may look at.
+
+    ``own`` and ``rival`` hold the log-probabilities of every part by the model and by what it is compared with.
 
     Raises
     ------
@@ -103,7 +112,7 @@ def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Decla
         **_scored(model, own["scored"], draws, truth),
     )
     smoothing = _smoothing(own.get("validation"), evidence.cells, delta)
-    evidence = with_held_out(evidence, own.get("held_out"), smoothing, split)
+    evidence = _with_held_out(evidence, own.get("held_out"), rival.get("held_out"), smoothing, split)
     if evidence.held_out is not None and evidence.protocol.sampling == "independent":
         evidence = replace(evidence, **_independent_held_out(model, own["held_out"], truth))
     found = compare(split, laws_of(model), evidence, None if truth is None else truth_laws(truth))
@@ -257,16 +266,26 @@ def _smoothing(validation: LogProbabilities | None, cells: int, delta: float) ->
     return min(SMOOTHING_GRID, key=promised)
 
 
-def with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing: float, split: Split) -> Evidence:
+def _with_held_out(
+    evidence: Evidence,
+    found: LogProbabilities | None,
+    rival: LogProbabilities | None,
+    smoothing: float,
+    split: Split,
+) -> Evidence:
     """Add a held-out part, and for a finite pool a uniformly random half of it, drawn without a look at the losses."""
-    if found is None:
+    if found is None or rival is None:
         return evidence
-    evidence = replace(evidence, held_out=HeldOut(found.joint, found.cells, smoothing))
-    pool = len(found.joint)
-    if evidence.protocol.sampling == "independent" or pool < 2:
+    part = HeldOut(found.joint, found.cells, smoothing)
+    evidence = replace(evidence, held_out=part)
+    pool = part.size
+    if evidence.protocol.sampling == "independent":
+        return replace(evidence, paired=Paired(part, rival.joint))
+    if pool < 2:
         return evidence
     sample = random_order(split)[: pool // 2]
-    return replace(evidence, pool_sample=HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=found.cells))
+    half = HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=found.cells)
+    return replace(evidence, pool_sample=half, paired=Paired(half, rival.joint[sample]))
 
 
 def truth_laws(truth: Truth) -> Laws:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from conv4rec.errors import InputError
-from conv4rec_bounds import HeldOut
+from conv4rec_bounds import HeldOut, Paired
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 
-__all__ = ["read_held_out"]
+__all__ = ["read_held_out", "read_paired"]
 
-LOG_PROBABILITY, CELLS, SAMPLED = "log_probability", "cells", "sampled"
+LOG_PROBABILITY, CELLS, SAMPLED, ID = "log_probability", "cells", "sampled", "id"
 
 
 def read_held_out(
@@ -79,6 +81,59 @@ def read_held_out(
         smoothing,
         pool=_pool(counts, SAMPLED in table.columns, pool, path) if finite_pool else None,
     )
+
+
+def read_paired(
+    path: str | PathLike[str], against: str | PathLike[str], part: HeldOut, *, cells: int | None = None
+) -> Paired:
+    r"""Join what was read from a table with another model's table of the same interactions in the same order.
+
+    Parameters
+    ----------
+    path, part
+        The model's table, and what `read_held_out` has made of it.
+    against
+        The other model's table, with the same columns. A column ``id`` in both names the interactions.
+    cells
+        As for the model's table.
+
+    Raises
+    ------
+    InputError
+        If the tables differ in length, in cells, in what is marked as sampled, or in identifiers.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     paths = [Path(folder, f"{name}.csv") for name in "ab"]
+    ...     for path, log_probability in zip(paths, (-1, -2)):
+    ...         _ = path.write_text(f"log_probability,id\n{log_probability},first\n{log_probability},second\n")
+    ...     pair = read_paired(*paths, read_held_out(paths[0], cells=9), cells=9)
+    >>> pair.against
+    array([-2., -2.])
+    """
+    paths = Path(path), Path(against)
+    tables = [_read_table(one) for one in paths]
+    _refuse_other("number of rows", paths, [np.array([len(table)]) for table in tables])
+    _refuse_other(CELLS, paths, [_cells(table, one, cells) for table, one in zip(tables, paths, strict=True)])
+    samples = [_sample(table, one) for table, one in zip(tables, paths, strict=True)]
+    _refuse_other(SAMPLED, paths, [sample.to_numpy() for sample in samples])
+    if all(ID in table.columns for table in tables):
+        _refuse_other(ID, paths, [table[ID].cast(pl.String).fill_null("").to_numpy() for table in tables])
+    return Paired(part, _numbers(tables[1], samples[1], paths[1]))
+
+
+def _refuse_other(what: str, paths: tuple[Path, Path], lists: Sequence[NDArray[Any]]) -> None:
+    """Refuse tables that are not of the same interactions in the same order."""
+    if (differs := lists[0] != lists[1]).any():
+        row = int(differs.argmax())
+        values = " and ".join(repr(column.tolist()[row]) for column in lists)
+        place = "" if len(lists[0]) == 1 else f" in row {row + 1}"
+        raise InputError(
+            f"{paths[0]} and {paths[1]} differ in {what}{place}: {values}; expected two models' log-probabilities of "
+            "the same interactions in the same order; write both tables from one list of interactions."
+        )
 
 
 def _read_table(path: Path) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv4rec.loss import LogProbabilities
+from conv4rec.popularity import Popularity
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses
 from conv4rec_experiments.gathering import Gathered, count_table
 from conv4rec_experiments.truths import user_mix
@@ -32,7 +33,11 @@ class Measured:
 
 
 def measure(
-    model: Conv4Rec, gathered: Gathered, own: Mapping[str, LogProbabilities], truth: Truth | None
+    model: Conv4Rec,
+    gathered: Gathered,
+    own: Mapping[str, LogProbabilities],
+    rival: Mapping[str, LogProbabilities],
+    truth: Truth | None,
 ) -> dict[str, Measured]:
     """Measure the target of every theorem for which it is known; the keys are the theorems' numbers."""
     if truth is not None:
@@ -43,8 +48,13 @@ def measure(
         pool = Measured(_pool_risk(model, own), "mean loss over the scored users' own pools")
         measured |= dict.fromkeys(("T1", "T2", "T4"), pool)
     if sampling != "independent" and held_out is not None:
-        mean = float(smoothed_losses(held_out.joint, held_out.cells, gathered.smoothing).losses.mean())
-        measured["T9-pool"] = Measured(mean, "mean loss over the whole held-out pool")
+        means = [
+            float(smoothed_losses(found.joint, found.cells, gathered.smoothing).losses.mean())
+            for found in (held_out, rival["held_out"])
+        ]
+        measured["T9-pool"] = Measured(means[0], "mean loss over the whole held-out pool")
+        margin = means[1] - means[0]
+        measured["T9-paired"] = Measured(margin, "popularity's mean loss less the model's over the whole held-out pool")
     if (far := gathered.distances.at_most) is not None:
         coarse = Measured(far, "total variation to the whole held-out pool's law, over groups of cells")
         measured |= {"T7f": coarse, "T9-lower": coarse}
@@ -64,6 +74,9 @@ def _under_truth(model: Conv4Rec, gathered: Gathered, truth: Truth) -> dict[str,
         mix = user_mix(count_table(model.split.held_out))
         smoothed = truth.risk(_smoothed(law, gathered.smoothing), mix)
         measured["T9"] = Measured(smoothed, "risk of the smoothed predictor under the known truth")
+        popular = np.broadcast_to(np.exp(Popularity.fit(model.split).cell_logits).reshape(-1), law.shape)
+        margin = truth.risk(_smoothed(popular, gathered.smoothing), mix) - smoothed
+        measured["T9-paired"] = Measured(margin, "popularity's risk less the model's under the known truth")
         far = Measured(truth.tv(law, mix), "total variation to the known truth, held-out users")
         measured |= {"T7a": far, "T9-lower": far}
         own = truth.empirical_risk(count_table(model.split.held_out))

@@ -35,6 +35,7 @@ COUNTED: Mapping[str, str] = {
     "T7f": "untouched interactions",
     "T9": "held-out interactions",
     "T9-pool": "held-out interactions",
+    "T9-sequence": "interactions in time order",
     "T11": "interactions seen, any estimator",
 }
 """What the number N of a theorem counts, where it is not scored interactions."""

@@ -26,6 +26,7 @@ __all__ = [
     "print_evaluation",
     "print_frame",
     "print_lines",
+    "print_looks",
     "print_paths",
     "print_plans",
     "print_training",
@@ -100,6 +101,15 @@ def print_certificates(rows: Sequence[Mapping[str, Any]], report: Report) -> Non
         certificates.add_row(found["theorem"], found["target"], *values, found["status"])
     console.print(certificates)
     print_lines(*(reason(found) for found in rows))
+
+
+def print_looks(looks: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Print the interval at every look, its ends rounded outward."""
+    table = _table(title, (), ("interactions", "lower", "mean", "upper", "trivial"))
+    for row in looks:
+        ends = lower(row["lower"]), number(row["mean"]), upper(row["upper"])
+        table.add_row(number(row["interactions"]), *ends, number(row["trivial"]))
+    console.print(table)
 
 
 def print_plans(plans: Sequence[Plan]) -> None:

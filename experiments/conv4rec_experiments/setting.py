@@ -149,6 +149,8 @@ class Setting:
             "V": self.variance,
             # What betting gains depends on the losses one by one: a plan does not count on it.
             "V_W": (high - low) ** 2,
+            # About the sample variance, once there are enough interactions for small bets.
+            "V_S": self.variance,
             "l_min": low,
             "l_max": high,
             "q_min": self.all_cells,

@@ -13,7 +13,7 @@ from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
 from conv4rec_experiments.files import write_text
-from conv4rec_experiments.log_probability_tables import read_held_out
+from conv4rec_experiments.log_probability_tables import read_held_out, read_paired
 from conv4rec_experiments.report.page import Page, render
 from conv4rec_experiments.weight_files import read_network
 
@@ -89,18 +89,21 @@ def certify_weights(
 def certify_log_probabilities(
     path: str | PathLike[str],
     *,
+    against: str | PathLike[str] | None = None,
     protocol: Protocol = UNDECLARED,
     cells: int | None = None,
     pool: int | None = None,
     smoothing: float = DEFAULT_SMOOTHING,
     delta: float = 0.05,
 ) -> Report:
-    r"""Certify any model from the log-probabilities that it gave to held-out interactions (T9, T9-pool).
+    r"""Certify any model from the log-probabilities that it gave to held-out interactions (T9, T9-pool, T9-paired).
 
     Parameters
     ----------
     path, cells, pool, smoothing
         The table and how to read it (see `conv4rec_experiments.log_probability_tables.read_held_out`).
+    against
+        A table of another model's log-probabilities of the same interactions, in the same order.
     protocol
         ``"independent"``: given the users, the interactions are independent draws; ``"finite pool"``: the (sampled)
         rows are a uniformly random proper subset of a pool. No table can tell, so by default nothing is declared.
@@ -110,7 +113,8 @@ def certify_log_probabilities(
     Raises
     ------
     InputError
-        If the file cannot be read, or its columns are missing or contradict what is declared.
+        If a file cannot be read, its columns are missing or contradict what is declared, or two tables are not of the
+        same interactions.
     RefusedError
         If a value is none that a model can give: above 0, NaN, fewer than one cell.
 
@@ -126,11 +130,13 @@ def certify_log_probabilities(
     """
     finite_pool = protocol.sampling == "finite pool"
     part = read_held_out(path, cells=cells, finite_pool=finite_pool, pool=pool, smoothing=smoothing)
+    pair = None if against is None else read_paired(path, against, part, cells=cells)
     evidence = Evidence(
         cells=int((part.cells if part.pool is None else part.pool).max()),
         protocol=protocol,
         held_out=replace(part, pool=None),
         pool_sample=part if finite_pool else None,
+        paired=pair,
     )
     return certify(evidence, delta)
 

@@ -1,5 +1,7 @@
 """From a trained model to losses, evidence and certificates."""
 
+from fractions import Fraction
+
 import numpy as np
 import polars as pl
 import pytest
@@ -13,7 +15,8 @@ from conv4rec import (
     split_by_time,
     split_from_parts,
 )
-from conv4rec_bounds import CellCounts, Status
+from conv4rec.popularity import Popularity
+from conv4rec_bounds import THEOREMS, CellCounts, Status
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments.demo import Settings, draw_split
 from conv4rec_experiments.evaluation import evaluate
@@ -89,6 +92,22 @@ def test_ratings_without_repeats_are_a_finite_pool(pool, pool_model):
     assert "use T9-pool" in pool.report["T9"].reason
     assert pool.report["T9-pool"].value >= pool.measured["T9-pool"].value
     assert pool.report["T1"].value >= pool.measured["T1"].value
+    assert pool.report["T9-paired"].value <= pool.measured["T9-paired"].value
+    assert sum(certificate.spent for certificate in pool.report) <= Fraction(0.05)
+
+
+def test_popularity_is_compared_on_the_rows_that_were_drawn_and_measured_on_the_whole_pool(pool, pool_model):
+    split, pair = pool_model.split, pool.evidence.paired
+    own = pool_model.log_probabilities(split.held_out)
+    other = Popularity.fit(split).log_probabilities(split.held_out, split)
+    rows = set(zip(own.joint.tolist(), other.joint.tolist(), own.cells.tolist(), strict=True))
+    drawn = zip(pair.model.log_probabilities.tolist(), pair.against.tolist(), pair.model.cells.tolist(), strict=True)
+    assert set(drawn) <= rows
+    np.testing.assert_array_equal(pair.model.log_probabilities, pool.evidence.pool_sample.log_probabilities)
+    losses = [
+        -np.log((1 - pool.smoothing) * np.exp(found.joint) + pool.smoothing / found.cells) for found in (own, other)
+    ]
+    assert pool.measured["T9-paired"].value == pytest.approx((losses[1] - losses[0]).mean())
     assert pool_model.split.statement in pool.notes
 
 
@@ -219,10 +238,12 @@ def test_on_a_known_truth_every_certificate_lies_above_what_it_bounds(known):
             measured = evaluation.measured[certificate.theorem].value
             assert certificate.value >= measured if certificate.side == "upper" else certificate.value <= measured
     answered = {certificate.theorem for certificate in evaluation.report if certificate.value is not None}
-    assert answered == {"T1", "T2", "T4", "T5", "T6", "T7a", "T7c", "T7e", "T8", "T9", "T9-lower", "T10", "T11"}
+    assert answered == {theorem.number for theorem in THEOREMS} - {"T3", "T7b", "T7d", "T9-pool", "T9-sequence"}
     probabilities = model.predict_proba(list(range(truth.users))).reshape(truth.users, truth.cells)
     mix = np.bincount(split.scored.user, minlength=truth.users) / len(split.scored)
     distance = mix @ np.abs(probabilities - truth.law).sum(axis=1) / 2
+    rival = Popularity.fit(split).log_probabilities(split.held_out, split).joint
+    np.testing.assert_array_equal(evaluation.evidence.paired.against, rival)
     assert evaluation.measured["T6"].value == pytest.approx(distance)
 
 

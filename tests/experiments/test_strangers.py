@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from safetensors.numpy import save_file
 
 from conv4rec.errors import InputError
 from conv4rec.network import Architecture
-from conv4rec_bounds import Evidence, HeldOut, Network, Protocol, RefusedError, Scored, UserMeans, certify
+from conv4rec_bounds import Evidence, HeldOut, Network, Paired, Protocol, RefusedError, Scored, UserMeans, certify
 from conv4rec_experiments.log_probability_tables import read_held_out
 from conv4rec_experiments.strangers import certify_log_probabilities, certify_weights, write_report
 from conv4rec_experiments.weight_files import read_arrays, read_network
@@ -381,10 +382,25 @@ def test_the_page_on_a_peer_library_does_what_it_says(tmp_path):
     measured = float(printed[1].split(": ")[1])
     assert measured < bound < measured + 0.25
     assert bound < trivial - 0.25
-    assert re.fullmatch(r"The bound \d+\.\d+ holds but is no better than the trivial value 4\.787\.", printed[2])
+    margin = float(re.fullmatch(r"The bound (\d+\.\d+) lies above the trivial value 0\.", printed[2]).group(1))
+    assert margin > 0.3
+    assert re.fullmatch(r"The bound \d+\.\d+ holds but is no better than the trivial value 4\.787\.", printed[3])
     (line,) = (line for block in blocks("strangers.md", "console") for line in block.splitlines() if "ease.csv" in line)
     assert printed[0] in command(tmp_path, line)
     assert (tmp_path / "ease" / "certificates.csv").exists()
+
+
+def test_the_page_on_the_monitor_does_what_it_says(tmp_path):
+    alone, compared = run(tmp_path, "-c", "\n".join(blocks("monitor.md", "python"))).splitlines()
+    lower, upper, trivial = (float(number) for number in re.findall(r"\d+\.\d+", alone))
+    assert lower < upper < trivial
+    assert compared == "[500]"
+    for line in blocks("monitor.md", "console")[0].splitlines():
+        assert "was to be expected better than" in command(tmp_path, line)
+    for folder in ("monitor", "comparison"):
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == [
+            *("monitor.csv", "monitor.pdf", "monitor.png")
+        ]
 
 
 def test_the_page_on_plans_shows_what_is_printed(tmp_path):
@@ -396,3 +412,61 @@ def test_the_page_on_plans_shows_what_is_printed(tmp_path):
     assert int(needed) > 10**5
     assert words == ["scored", "interactions"]
     assert float(bound) <= 0.1
+
+
+def pair(folder, **changes):
+    rng = np.random.default_rng(1)
+    columns = {"log_probability": -rng.uniform(1, 5, 400), "cells": [90] * 400, "id": list(range(400))}
+    other = columns | {"log_probability": np.minimum(columns["log_probability"] - 0.5, 0)} | changes
+    return table(folder / "ours.csv", **columns), table(folder / "theirs.csv", **other)
+
+
+def test_two_tables_of_the_same_interactions_are_compared(tmp_path):
+    ours, theirs = pair(tmp_path)
+    report = certify_log_probabilities(ours, against=theirs, protocol=INDEPENDENT)
+    first, second = (pl.read_csv(path)["log_probability"].to_numpy() for path in (ours, theirs))
+    part = HeldOut(first, np.full(400, 90))
+    again = certify(Evidence(90, INDEPENDENT, held_out=part, paired=Paired(part, second)))
+    assert report.rows() == again.rows()
+    assert report["T9-paired"].value < 0.5
+    undeclared = certify_log_probabilities(ours, against=theirs)
+    assert "T9-paired refuses (A2)" in undeclared["T9-paired"].reason
+
+
+def test_two_tables_of_a_pool_are_compared_on_its_sample(tmp_path):
+    rng = np.random.default_rng(2)
+    sampled = rng.permutation(1000) < 500
+    columns = {"cells": rng.integers(50, 60, 1000), "sampled": sampled}
+    logs = -rng.uniform(1, 5, 1000)
+    ours = table(tmp_path / "ours.parquet", log_probability=logs, **columns)
+    theirs = table(tmp_path / "theirs.csv", log_probability=logs - 1.0, **columns)
+    report = certify_log_probabilities(ours, against=theirs, protocol=POOL)
+    sample = HeldOut(logs[sampled], columns["cells"][sampled], pool=columns["cells"])
+    bare = replace(sample, pool=None)
+    compared = Paired(sample, logs[sampled] - 1.0)
+    assert report.rows() == certify(Evidence(59, POOL, held_out=bare, pool_sample=sample, paired=compared)).rows()
+
+
+OTHERS = {
+    "fewer rows": (
+        {"log_probability": [-1.0] * 399, "cells": [90] * 399, "id": list(range(399))},
+        "differ in number of rows: 400 and 399",
+    ),
+    "other cells": ({"cells": [90] * 9 + [80] * 391}, "differ in cells in row 10: 90 and 80"),
+    "other order": ({"id": [1, 0, *range(2, 400)]}, "differ in id in row 1: '0' and '1'"),
+    "a mark": ({"sampled": [True] * 399 + [False]}, "differ in sampled in row 400: True and False"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_tables_of_other_interactions_are_refused(name, tmp_path):
+    changes, words = OTHERS[name]
+    ours, theirs = pair(tmp_path, **changes)
+    with pytest.raises(InputError, match=f"{words}; expected two models' log-probabilities of the same interactions"):
+        certify_log_probabilities(ours, against=theirs, protocol=INDEPENDENT)
+
+
+def test_identifiers_are_compared_only_if_both_tables_have_them(tmp_path):
+    ours, theirs = pair(tmp_path)
+    pl.read_csv(theirs).drop("id").write_csv(theirs)
+    assert certify_log_probabilities(ours, against=theirs, protocol=INDEPENDENT)["T9-paired"].value is not None

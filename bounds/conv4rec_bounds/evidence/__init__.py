@@ -8,10 +8,12 @@ import numpy as np
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence.events import Events, GemPool, refuse_unknown_mix
 from conv4rec_bounds.evidence.held_out import HeldOut
+from conv4rec_bounds.evidence.paired import Paired
 from conv4rec_bounds.evidence.posterior import Posterior
 from conv4rec_bounds.evidence.protocol import Protocol
 from conv4rec_bounds.evidence.rounds import Rounds
 from conv4rec_bounds.evidence.scored import Comparator, References, Scored, UserMeans
+from conv4rec_bounds.evidence.time_ordered import TimeOrdered
 from conv4rec_bounds.evidence.untouched import CellCounts, Ensemble, Prequential, TruthLoss, Untouched
 from conv4rec_bounds.geometry import Network
 
@@ -23,12 +25,14 @@ __all__ = [
     "Evidence",
     "GemPool",
     "HeldOut",
+    "Paired",
     "Posterior",
     "Prequential",
     "Protocol",
     "References",
     "Rounds",
     "Scored",
+    "TimeOrdered",
     "TruthLoss",
     "Untouched",
     "UserMeans",
@@ -56,6 +60,11 @@ class Evidence:
         Held-out interactions, read as independent draws given the users.
     pool_sample
         Held-out interactions, read as a random subset of a finite held-out pool.
+    paired
+        Held-out interactions with the log-probabilities of two models, read as a random subset of a finite pool if it
+        comes with one, else as independent draws given the users.
+    time_ordered
+        Interactions in time order, each predicted before it was seen.
     untouched, prequential, ensemble, cell_counts
         Losses on interactions that the predictors had not seen, beside the truth's own.
     rounds
@@ -86,6 +95,8 @@ class Evidence:
     comparator: Comparator | None = None
     held_out: HeldOut | None = None
     pool_sample: HeldOut | None = None
+    paired: Paired | None = None
+    time_ordered: TimeOrdered | None = None
     untouched: Untouched | None = None
     prequential: Prequential | None = None
     ensemble: Ensemble | None = None
@@ -112,7 +123,8 @@ class Evidence:
                 "but the mean loss over users came without a word of masks; new users may have other cells; pass "
                 "UserMeans(..., masked=True)"
             )
-        for part in (self.held_out, self.pool_sample):
+        compared = None if self.paired is None else self.paired.model
+        for part in (self.held_out, self.pool_sample, compared):
             if part is not None and int(part.cells.max()) > self.cells:
                 raise RefusedError(
                     f"a held-out interaction has {int(part.cells.max())} cells, but at most {self.cells} were given"

@@ -134,7 +134,8 @@ class Rounds:
                 "weight for every stratum with interactions in two rounds, zero for the others, and the sum 1; leave "
                 "such strata out of the weights, or take fewer strata"
             )
-        return kept / kept.sum()
+        normalised: Array = kept / kept.sum()
+        return normalised
 
     def _keep(self, name: str, array: NDArray[np.generic]) -> None:
         array.flags.writeable = False

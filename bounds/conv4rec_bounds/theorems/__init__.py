@@ -17,6 +17,8 @@ from conv4rec_bounds.theorems.t8_pac_bayes import PacBayes
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk
 from conv4rec_bounds.theorems.t9_lower import TotalVariationLower
+from conv4rec_bounds.theorems.t9_paired import PairedRisk
+from conv4rec_bounds.theorems.t9_sequence import RunningRisk
 from conv4rec_bounds.theorems.t10_what_tv_buys import WhatTotalVariationBuys
 from conv4rec_bounds.theorems.t11_limits import Limits
 
@@ -38,6 +40,8 @@ THEOREMS: tuple[Theorem, ...] = (
     PacBayes(),
     HeldOutRisk(),
     HeldOutPool(),
+    PairedRisk(),
+    RunningRisk(),
     TotalVariationLower(),
     WhatTotalVariationBuys(),
     Limits(),

@@ -70,9 +70,7 @@ def betting_variance(losses: SmoothedLosses, low: float, high: float, delta: Fra
     The deviation is that of the betting bound at failure probability ``delta`` for losses in ``[low, high]`` above
     `mean_upper`; the variance is rounded up, in nats squared.
     """
-    # Twice the error covers the roundings of the two sums as well, the factor those of scaling to [0, 1].
-    scaled = (losses.losses + 2 * losses.error - low) / (high - low) * (1 + 8 * 2.0**-53)
-    end = betting_upper(np.clip(scaled, 0, 1), delta)
+    end = betting_upper(losses.shares(low, high), delta)
     with ctx.workprec(PRECISION_BITS):
         deviation = exact(low) + (exact(high) - exact(low)) * exact(end) - exact(mean_upper(losses))
         size, price = losses.losses.size, -exact(delta).log()

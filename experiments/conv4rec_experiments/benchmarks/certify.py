@@ -2,11 +2,12 @@
 
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conv4rec_bounds import (
     CellCounts,
@@ -17,20 +18,23 @@ from conv4rec_bounds import (
     GemPool,
     HeldOut,
     Network,
+    Paired,
     Posterior,
     Prequential,
     Protocol,
     References,
     Scored,
+    TimeOrdered,
     TruthLoss,
     Untouched,
     UserMeans,
     certify,
 )
 
-__all__ = ["certify_ratios", "large_evidence"]
+__all__ = ["certify_ratios", "held_out_ratios", "large_evidence"]
 
 SECONDS, GIGABYTES = 30.0, 4.0
+HELD_OUT_SECONDS = 2.0
 SCORED, HELD_OUT, USERS = 20_000_000, 1_000_000, 140_000
 
 
@@ -49,6 +53,7 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
     weights = {name: 0.1 * rng.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
     cells = items * levels
     losses, own = 8.0, TruthLoss(7.9, "known")
+    held_out, rival = compared_log_probabilities(HELD_OUT, cells)
     return Evidence(
         cells=cells,
         protocol=Protocol("independent", users="independent"),
@@ -58,7 +63,9 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
         references=References({"cell_bias": np.zeros((items, levels))}),
         user_means=UserMeans(USERS, losses),
         comparator=Comparator(excess=0.0, oscillation=20.0, risk=7.9),
-        held_out=HeldOut(-rng.uniform(2, 14, size=HELD_OUT), np.full(HELD_OUT, cells)),
+        held_out=held_out,
+        paired=Paired(held_out, rival),
+        time_ordered=TimeOrdered(held_out.log_probabilities, held_out.cells, cells),
         untouched=Untouched(HELD_OUT, losses, own),
         prequential=Prequential(SCORED, losses, own, distance=0.01),
         ensemble=Ensemble(SCORED, np.full(4, losses), np.full(4, 1e5), own),
@@ -68,6 +75,30 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
         gem_pool=GemPool(0.2, 0.15, users="scored"),
         level_values=tuple(float(level) for level in range(1, levels + 1)),
     )
+
+
+def compared_log_probabilities(size: int, cells: int) -> tuple[HeldOut, NDArray[np.float64]]:
+    """Make the held-out log-probabilities of a model and of another that is worse by 0.3 nats on average."""
+    rng = np.random.default_rng(1)
+    logs = -rng.uniform(2, 14, size=size)
+    return HeldOut(logs, np.full(size, cells)), np.minimum(logs - rng.normal(0.3, 0.5, size=size), 0)
+
+
+def held_out_ratios(size: int = HELD_OUT, cells: int = 5_000) -> Iterator[dict[str, str | float | int]]:
+    """Yield the processor time of held-out certificates from log-probabilities as they come, over 2 s."""
+    held_out, rival = compared_log_probabilities(size, cells)
+    logs, counts, independent = held_out.log_probabilities, held_out.cells, Protocol("independent")
+    work: dict[str, Callable[[], Evidence]] = {
+        "T9": lambda: Evidence(cells, independent, held_out=HeldOut(logs, counts)),
+        "T9 and T9-paired": lambda: Evidence(
+            cells, independent, held_out=(part := HeldOut(logs, counts)), paired=Paired(part, rival)
+        ),
+        "T9-sequence": lambda: Evidence(cells, independent, time_ordered=TimeOrdered(logs, counts, cells)),
+    }
+    for name, evidence in work.items():
+        start = process_time()
+        certify(evidence())
+        yield {"certificates": name, "interactions": size, "time over 2 s": (process_time() - start) / HELD_OUT_SECONDS}
 
 
 def certify_ratios() -> Iterator[dict[str, float | int]]:

@@ -97,6 +97,8 @@ INPUTS: Mapping[str, Input] = _layers() | {
     "kappa": Input(r"mean log-ratio $\kappa$ (nats)"),
     "d": Input("distance of the shipped model $d$", _around(1 / 20, 20)),
     "D": Input("mean log-ratio $D$ (nats)"),
+    "dbar": Input(r"measured margin $\bar d$ (nats)", _around(1 / 20, 2), "linear"),
+    "V_S": Input("spread $V_S$ (nats²)"),
     "V_W": Input("betting variance $V_W$ (nats²)"),
     "K": Input("events $K$"),
     "s": Input("observed share $s$", _along(0.01, 0.99), "linear"),

@@ -208,7 +208,7 @@ COVERAGE: Mapping[str, type[pl.DataType]] = {
     Quantiles of the larger over the smaller of bound and target: bound over target from above, target over bound from
     below; null where infinite.
 ``zeros``
-    Replicates whose smaller side is exactly 0, so that this ratio is infinite (or 1, if the other is 0, too).
+    Replicates whose smaller side is not positive, so that there is no such ratio (or 1, if both sides are equal).
 ``mutation_caught``
     Whether the same bound, with 1.1 times the median tightness taken away, is refuted by the same count; null where
     that tightness is infinite.
@@ -271,12 +271,14 @@ def _counted(group: pl.DataFrame, delta: float) -> dict[str, Any]:
     misses = int((smaller > larger).sum())
     low, high = exact_interval(misses, len(given))
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(larger == smaller, 1.0, larger / smaller)
+        # Margins may be negative: they have no ratio either.
+        positive = np.where(smaller > 0, larger / smaller, np.inf)
+        ratios = np.where(larger == smaller, 1.0, positive)
     quantiles = np.quantile(ratios, (0.05, 0.5, 0.95), method="inverted_cdf")
     names = ("tightness_05", "tightness_50", "tightness_95")
     tail = binomial_tail(misses, len(given), delta)
     found |= {"misses": misses, "rate": misses / len(given), "low": low, "high": high, "tail": tail}
-    found |= {"holds": tail >= LEAST_TAIL, "zeros": int((smaller == 0).sum())}
+    found |= {"holds": tail >= LEAST_TAIL, "zeros": int((smaller <= 0).sum())}
     found |= {name: float(value) if np.isfinite(value) else None for name, value in zip(names, quantiles, strict=True)}
     middle = float(quantiles[1])
     if np.isfinite(middle):

@@ -114,6 +114,11 @@ def test_targets_of_the_fit_are_exact() -> None:
     assert one(rows, "T9")["measured"] == pytest.approx(TRUTH.risk(np.log(smoothed), held_out), rel=1e-12)
     pool = -(samples[0].held_out * np.log(smoothed)).sum() / samples[0].held_out.sum()
     assert one(rows, "T9-pool")["measured"] == pytest.approx(float(pool), rel=1e-12)
+    assert one(rows, "T9-sequence")["measured"] == one(rows, "T9")["measured"]
+    popular = (counts.sum(axis=0) + 0.5) / (counts.sum() + 0.5 * TRUTH.cells)
+    rival = np.tile(0.99 * popular + 0.01 / TRUTH.cells, (TRUTH.users, 1))
+    margin = TRUTH.risk(np.log(rival), held_out) - TRUTH.risk(np.log(smoothed), held_out)
+    assert one(rows, "T9-paired")["measured"] == pytest.approx(margin, rel=1e-9)
     assert one(rows, "T7e")["measured"] == pytest.approx(TRUTH.empirical_risk(samples[0].blocks[-1]), rel=1e-12)
 
 
@@ -242,7 +247,7 @@ def test_a_truth_outside_the_class_has_no_least_loss_of_the_class() -> None:
 def test_a_network_that_reads_the_sample_gets_only_what_its_protocol_allows() -> None:
     rows = rows_of(protocol=OWN_INPUT)
     answered = {row["theorem"] for row in rows if row["refused"] is None}
-    assert answered == {"T4", "T7e", "T9", "T9-pool", "T9-lower"}
+    assert answered == {"T4", "T7e", "T9", "T9-pool", "T9-paired", "T9-sequence", "T9-lower"}
     for theorem in ("T1", "T2", "T5", "T6", "T7a", "T7b", "T7c", "T7d", "T8"):
         for row in rows:
             if row["theorem"] == theorem and row["basis"] in ("", "known"):

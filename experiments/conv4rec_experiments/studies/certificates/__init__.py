@@ -14,6 +14,7 @@ from conv4rec.errors import InputError
 from conv4rec_experiments.fits.fitting import DENSE_MOST, Fit, Settings
 from conv4rec_experiments.fits.likelihood import Likelihood
 from conv4rec_experiments.studies.certificates.coincidences import by_coincidences
+from conv4rec_experiments.studies.certificates.comparisons import against_popularity, in_random_order
 from conv4rec_experiments.studies.certificates.consequences import limits, what_it_buys
 from conv4rec_experiments.studies.certificates.distances import fast_rate, oracle_inequality
 from conv4rec_experiments.studies.certificates.drawn import drawn_distance, pac_bayes
@@ -44,6 +45,8 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
     "T8": pac_bayes,
     "T9": held_out_risk,
     "T9-pool": held_out_pool,
+    "T9-paired": against_popularity,
+    "T9-sequence": in_random_order,
     "T9-lower": falsification,
     "T10": what_it_buys,
     "T11": limits,

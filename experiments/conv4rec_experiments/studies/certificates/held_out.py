@@ -9,7 +9,7 @@ from conv4rec_experiments.studies.certificates.replicate import Replicate
 from conv4rec_experiments.studies.certificates.statement import Statements, answer
 from conv4rec_experiments.truths.truth import Counts, user_mix
 
-__all__ = ["MOST_SCORED", "falsification", "held_out_pool", "held_out_risk", "subset"]
+__all__ = ["falsification", "held_out_pool", "held_out_risk", "listed", "scored_subset", "smoothed_logs", "subset"]
 
 Array = NDArray[np.float64]
 
@@ -27,13 +27,21 @@ def subset(counts: Counts, size: int, rng: np.random.Generator) -> Counts:
     return drawn
 
 
-def _in_random_order(counts: Counts, log_law: Array, rng: np.random.Generator) -> Array:
-    listed: Array = rng.permutation(np.repeat(log_law.reshape(-1), counts.reshape(-1)))
-    return listed
+def scored_subset(replicate: Replicate, rng: np.random.Generator) -> Counts:
+    """Draw the held-out interactions that are scored, at most 20,000, as a count table (user, cell)."""
+    given = replicate.sample.held_out
+    return subset(given, min(MOST_SCORED, int(given.sum())), rng)
 
 
-def _smoothed(replicate: Replicate) -> Array:
-    logs: Array = np.log((1 - DEFAULT_SMOOTHING) * replicate.law + DEFAULT_SMOOTHING / replicate.truth.cells)
+def listed(counts: Counts, table: Array, rng: np.random.Generator) -> Array:
+    """List the entries of a table (user, cell) as often as they were counted, in random order, shape (interaction,)."""
+    entries: Array = rng.permutation(np.repeat(table.reshape(-1), counts.reshape(-1)))
+    return entries
+
+
+def smoothed_logs(law: Array) -> Array:
+    """Logarithms of a law (user, cell) that was smoothed as the held-out theorems smooth it."""
+    logs: Array = np.log((1 - DEFAULT_SMOOTHING) * law + DEFAULT_SMOOTHING / law.shape[1])
     return logs
 
 
@@ -41,12 +49,12 @@ def held_out_risk(replicate: Replicate, delta: float) -> Statements:
     """T9: risk of the smoothed fit under the users of the scored held-out interactions, at most 20,000."""
 
     def make() -> tuple[Evidence, float]:
-        given, rng, cells = replicate.sample.held_out, replicate.coins("T9"), replicate.truth.cells
-        scored = subset(given, min(MOST_SCORED, int(given.sum())), rng)
-        listed = _in_random_order(scored, replicate.log_law, rng)
-        part = HeldOut(listed, np.full(listed.size, cells))
+        rng, cells = replicate.coins("T9"), replicate.truth.cells
+        scored = scored_subset(replicate, rng)
+        logs = listed(scored, replicate.log_law, rng)
+        part = HeldOut(logs, np.full(logs.size, cells))
         evidence = Evidence(cells=cells, protocol=replicate.declared, held_out=part)
-        return evidence, replicate.risk(_smoothed(replicate), user_mix(scored))
+        return evidence, replicate.risk(smoothed_logs(replicate.law), user_mix(scored))
 
     yield answer("T9", delta, make)
 
@@ -58,10 +66,10 @@ def held_out_pool(replicate: Replicate, delta: float) -> Statements:
         given, rng, cells = replicate.sample.held_out, replicate.coins("T9-pool"), replicate.truth.cells
         pool = subset(given, min(2 * MOST_SCORED, int(given.sum())), rng)
         size = int(pool.sum())
-        listed = _in_random_order(subset(pool, size // 2, rng), replicate.log_law, rng)
-        part = HeldOut(listed, np.full(listed.size, cells), pool=np.full(size, cells))
+        logs = listed(subset(pool, size // 2, rng), replicate.log_law, rng)
+        part = HeldOut(logs, np.full(logs.size, cells), pool=np.full(size, cells))
         evidence = Evidence(cells=cells, protocol=replicate.declared, pool_sample=part)
-        return evidence, float(-(pool * _smoothed(replicate)).sum() / size)
+        return evidence, float(-(pool * smoothed_logs(replicate.law)).sum() / size)
 
     yield answer("T9-pool", delta, make)
 
