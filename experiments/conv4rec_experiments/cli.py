@@ -230,3 +230,7 @@ def _next_step(arguments: list[str]) -> str:
 def _fail(sentence: str, code: int = 2) -> None:
     print(f"conv4rec: {' '.join(sentence.split())}", file=sys.stderr)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -437,3 +437,11 @@ def test_an_interrupted_training_says_how_to_continue(monkeypatch, data, tmp_pat
     assert call("train", data, "--out", tmp_path / "a run", "--force", "--epochs", 3) == 130
     command = f"conv4rec train {data} --out '{tmp_path}/a run' --epochs 3 --resume"
     assert capsys.readouterr().err == f"conv4rec: interrupted; continue with: {command}\n"
+
+
+def test_the_module_runs_as_the_command_does():
+    shown = subprocess.run(
+        [sys.executable, "-m", "conv4rec_experiments.cli", "study", "nowhere.toml"], capture_output=True, text=True
+    )
+    assert shown.returncode == 2
+    assert shown.stderr.startswith("conv4rec: ")

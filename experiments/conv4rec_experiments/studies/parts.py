@@ -93,10 +93,13 @@ def run(
     Raises
     ------
     InputError
-        If the folder belongs to another study or another run is at work in it; if workers die again and again; if the
+        If a truth cannot be made; if the folder belongs to another study or another run is at work in it; if workers die again and again; if the
         scheduler does not answer.
     """
     parts = study.parts()
+    # A truth that cannot be made is refused before anything is computed or written.
+    for choice in study.truths:
+        choice.make()
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         _claim(folder, study)

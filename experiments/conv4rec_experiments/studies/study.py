@@ -92,6 +92,8 @@ class TruthChoice:
 def _made(name: str, seed: int, options: str) -> Truth:
     try:
         return TRUTHS[name](seed, **json.loads(options))
+    except InputError as error:
+        raise InputError(f"The truth {name} cannot be made: {error}") from error
     except TypeError as error:
         raise InputError(
             f"The truth {name} cannot be made with the options {options}: {error}; correct them."
@@ -192,9 +194,9 @@ class Study:
         ):
             _check_different(name, numbers)
             if min(numbers) < least or max(numbers) > greatest:
+                found = min(numbers) if min(numbers) < least else max(numbers)
                 raise InputError(
-                    f"{name} reaches from {min(numbers)} to {max(numbers)}; expected whole numbers from {least} to "
-                    f"{greatest}; correct it."
+                    f"{name} holds {found}; expected whole numbers from {least} to {greatest}; correct it."
                 )
         # Tables know a truth by its name and seed.
         _check_different("truths", [f"{truth.options.get('name', truth.name)} {truth.seed}" for truth in self.truths])

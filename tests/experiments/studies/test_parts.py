@@ -237,3 +237,12 @@ def test_the_real_measure_has_the_same_bits_whoever_computes_it(folder: Path) ->
     assert_same(there, here)
     assert set(here.measures["estimator"]) == {"fit", "histogram", "smoothed"}
     assert (here.measures["tv"] > 0).all()
+
+
+def test_a_truth_that_cannot_be_made_is_refused_by_name_before_anything_is_computed(tmp_path: Path) -> None:
+    bad = TruthChoice("twins", options={"items": 5})
+    study = replace(STUDY, truths=(TruthChoice("small"), bad))
+    with pytest.raises(InputError, match="The truth twins cannot be made: A profile of 8 items"):
+        runs(study, tmp_path / "study")
+    assert begun(tmp_path / "study") == 0
+    assert not (tmp_path / "study").exists()
