@@ -93,8 +93,8 @@ def run(
     Raises
     ------
     InputError
-        If a truth cannot be made; if the folder belongs to another study or another run is at work in it; if workers die again and again; if the
-        scheduler does not answer.
+        If a truth cannot be made; if the folder belongs to another study or another run is at work in it; if workers
+        die again and again; if the scheduler does not answer.
     """
     parts = study.parts()
     # A truth that cannot be made is refused before anything is computed or written.
