@@ -6,13 +6,15 @@ import polars as pl
 
 from conv4rec.errors import InputError
 from conv4rec_experiments.files import write_text
-from conv4rec_experiments.formatting import interval, number
+from conv4rec_experiments.formatting import interval, number, upper
 from conv4rec_experiments.studies.coverage import coverage_table, in_order
 from conv4rec_experiments.studies.samplings import SAMPLINGS
+from conv4rec_experiments.studies.slopes import slope
 from conv4rec_experiments.studies.stress import stress_table
 from conv4rec_experiments.studies.summary import medians
+from conv4rec_experiments.studies.tables import KEYS
 
-__all__ = ["write_counts", "write_medians", "write_stress"]
+__all__ = ["write_counts", "write_medians", "write_ratios", "write_stress"]
 
 
 def write_medians(measures: pl.DataFrame, path: Path) -> Path:
@@ -65,6 +67,42 @@ def write_counts(certificates: pl.DataFrame, path: Path) -> Path:
         fields = [str(of_one[name].sum()) for name in ("replicates", "refused", "misses")]
         fields += [_worst(of_one), " to ".join(dict.fromkeys(ends)) or "–"]
         lines.append(",".join([theorem, basis or "–", *fields, f"{caught.sum()} of {len(caught)}"]))
+    return write_text(path, "\n".join(lines) + "\n")
+
+
+def write_ratios(certificates: pl.DataFrame, measures: pl.DataFrame, path: Path) -> Path:
+    """Write certificates of total variation over the total variation of the fit to all data, medians over seeds.
+
+    A line for each theorem, basis and target, a column for each size; beside the ratios stand the median of bound over
+    its own target at the greatest size, and the log-log slope of the bound with its 95 % interval.
+
+    Raises
+    ------
+    InputError
+        If there are no certificates of total variation of one truth under independent sampling.
+    """
+    plain = _plain(certificates)
+    rows = plain.filter(pl.col("target").str.starts_with("total variation") & pl.col("bound").is_not_null())
+    if rows.is_empty() or rows.select("truth", "truth_seed").n_unique() > 1:
+        raise InputError("Ratios are told for certificates of total variation on one truth; give such a table.")
+    of_fit = measures.filter(pl.col("estimator") == "fit").select(*KEYS, fitted=pl.col("tv"))
+    joined = rows.filter(pl.col("side") == "upper").join(of_fit, on=list(KEYS))
+    sizes = sorted(set(joined["size"]))
+    lines = ["theorem,basis,target," + ",".join(f"N = {size:.0e}" for size in sizes) + ",over own target,slope"]
+    kinds = joined.select("theorem", "basis", "target").unique().sort(in_order(pl.col("theorem")), "basis", "target")
+    for theorem, basis, target in kinds.rows():
+        of_one = joined.filter(
+            (pl.col("theorem") == theorem) & (pl.col("basis") == basis) & (pl.col("target") == target)
+        )
+        over = of_one.group_by("size").agg((pl.col("bound") / pl.col("fitted")).median().alias("ratio"))
+        ratios = dict(over.rows())
+        last = of_one.filter(pl.col("size") == sizes[-1])
+        own = last.select((pl.col("bound") / pl.col("measured")).median()).item()
+        fitted = slope(of_one, "bound")
+        cells = [upper(ratios.get(size), 3) for size in sizes] + [upper(own, 3)]
+        words = target.removeprefix("total variation ").removeprefix("of ")
+        cells.append(f"{fitted.value:.3f} [{fitted.low:.3f} to {fitted.high:.3f}]")
+        lines.append(",".join([theorem, basis or "–", f'"{words}"', *cells]))
     return write_text(path, "\n".join(lines) + "\n")
 
 

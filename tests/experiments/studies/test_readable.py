@@ -1,12 +1,13 @@
 """Tables for people tell the worst, never less, and refuse where there is nothing to tell."""
 
+import csv
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from conv4rec.errors import InputError
-from conv4rec_experiments.studies.readable import write_counts, write_medians, write_stress
+from conv4rec_experiments.studies.readable import write_counts, write_medians, write_ratios, write_stress
 from conv4rec_experiments.studies.stress import stress_table
 from conv4rec_experiments.studies.summary import medians
 from toy_receipt import TABLE
@@ -65,3 +66,28 @@ def test_medians_tell_every_truth_protocol_and_size(tmp_path: Path) -> None:
     assert {row["truth"] for row in rows} == {"reference", "reference 1"}
     with pytest.raises(InputError, match="independent"):
         write_medians(measures.with_columns(sampling=pl.lit("drifting")), tmp_path / "medians.csv")
+
+
+def test_ratios_set_certificates_beside_the_total_variation_of_the_fit(tmp_path: Path) -> None:
+    tables = toy_tables()
+    plain = pl.col("sampling") == "independent"
+    one = tables.certificates.filter(plain & (pl.col("truth") == tables.certificates["truth"][0]))
+    lines = write_ratios(one, tables.measures, tmp_path / "ratios.csv").read_text().splitlines()
+    sizes = sorted(set(one["size"]))
+    head = lines[0].split(",")
+    assert head[:3] == ["theorem", "basis", "target"]
+    assert head[3:-2] == [f"N = {size:.0e}" for size in sizes]
+    fields = next(csv.reader([next(line for line in lines if line.startswith("T6,"))]))
+    bounds = one.filter((pl.col("theorem") == "T6") & (pl.col("size") == sizes[0])).sort("seed")
+    fit = tables.measures.filter(
+        plain
+        & (pl.col("estimator") == "fit")
+        & (pl.col("size") == sizes[0])
+        & (pl.col("truth") == bounds["truth"][0])
+        & (pl.col("protocol") == "fixed profile")
+    ).sort("seed")
+    expected = (bounds["bound"] / fit["tv"]).median()
+    assert float(fields[3]) == pytest.approx(expected, rel=0.01)
+    assert float(fields[3]) >= expected
+    with pytest.raises(InputError, match="one truth"):
+        write_ratios(one.filter(pl.col("theorem") == "T9"), tables.measures, tmp_path / "ratios.csv")
