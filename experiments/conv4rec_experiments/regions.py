@@ -27,7 +27,7 @@ CELLS = 50
 LEAST_GROUPS = 8
 BATCH_USERS = 64
 ROUNDS = 10
-NUMBERS_AT_ONCE = 2**26
+NUMBERS_AT_ONCE = 2**24
 
 
 @dataclass(frozen=True, eq=False)
