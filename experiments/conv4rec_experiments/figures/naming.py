@@ -58,7 +58,8 @@ def names(certificates: pl.DataFrame) -> dict[Key, str]:
     ['T7a known', 'T9', 'T9: of the code', 'T9-pool, from below', 'T9-pool, from above']
     """
     alike: defaultdict[str, list[Key]] = defaultdict(list)
-    for key in _keys(certificates):
+    ordered = _keys(certificates)
+    for key in ordered:
         theorem, basis, _, target = key
         alike[name(theorem, basis, target)].append(key)
     found: dict[Key, str] = {}
@@ -69,7 +70,7 @@ def names(certificates: pl.DataFrame) -> dict[Key, str]:
             *_, side, target = key
             told = f"{words}: {own[target]}" if own[target] else words
             found[key] = f"{told}, {SIDES[side]}" if targets.count(target) > 1 else told
-    return found
+    return {key: found[key] for key in ordered}
 
 
 def in_order(certificates: pl.DataFrame, called: Mapping[Key, str] | None = None) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -104,10 +105,10 @@ def _distinct(targets: Sequence[str]) -> dict[str, str]:
 def _keys(certificates: pl.DataFrame) -> list[Key]:
     """List what tells certificates apart by theorem, basis and target; what is in no list comes after the listed."""
 
-    def place(key: Key) -> tuple[int, int, int, str, str]:
-        theorem, basis, side, target = key
+    def place(key: Key) -> tuple[int, int, int, Key]:
+        theorem, basis, _, target = key
         lists: tuple[tuple[tuple[str, ...], str], ...] = ((THEOREMS, theorem), (BASES, basis), (TARGETS, target))
         first, second, third = (known.index(word) if word in known else len(known) for known, word in lists)
-        return first, second, third, target, side
+        return first, second, third, key
 
     return sorted(certificates.select(CERTIFICATE).unique().rows(), key=place)
