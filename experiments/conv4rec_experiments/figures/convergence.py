@@ -114,6 +114,8 @@ def _draw(axes: Axes, panel: Panel, first: bool) -> list[float]:
         for curve in panel.curves:
             if curve.role == rate.curve:
                 _rate(axes, rate, curve)
+    # The numbers under hollow marks need room above the axis.
+    axes.margins(y=0.1)
     axes.set(xscale="log", yscale="log", xlabel=SIZE)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_title(panel.title, fontsize=10)
