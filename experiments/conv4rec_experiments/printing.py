@@ -128,7 +128,7 @@ def print_plans(plans: Sequence[Plan]) -> None:
 def print_frame(frame: pl.DataFrame, title: str) -> None:
     """Print every row of a data frame on one line, whatever the width of the terminal; floats with four digits.
 
-    Columns of upper bounds are rounded up.
+    A dash stands where there is nothing. Columns of upper bounds are rounded up.
     """
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name, kind in frame.schema.items():
@@ -141,7 +141,7 @@ def print_frame(frame: pl.DataFrame, title: str) -> None:
 
 def _written(column: str, value: object) -> str:
     if not isinstance(value, float):
-        return str(value)
+        return "–" if value is None else str(value)
     return upper(value) if column in BOUNDS else f"{value:.4g}"
 
 

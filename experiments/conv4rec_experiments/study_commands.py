@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["study"]
 
 ALL = "all"
-COUNTED = ("replicates", "refused", "misses", "low", "high", "tightness_50")
-LABELLED = ("truth", "protocol", "sampling", "size", "theorem", "basis", "side")
+COUNTED = ("certificate", "side", "replicates", "refused", "misses", "low", "high", "tightness_50")
+LABELLED = ("truth", "protocol", "sampling", "size")
 
 
 def study(
@@ -46,6 +46,7 @@ def study(
     ] = None,
 ) -> None:
     """Measure what fits find of known laws and how certificates fare, over sizes and seeds."""
+    from conv4rec_experiments.figures.naming import named
     from conv4rec_experiments.figures.studies import draw_study
     from conv4rec_experiments.printing import print_frame, print_paths
     from conv4rec_experiments.studies.coverage import coverage_table
@@ -61,7 +62,7 @@ def study(
     print_frame(medians(tables.measures), "medians over seeds")
     paths = [folder / f"{name}.parquet" for name in ("measures", "certificates", "groups")]
     if not tables.certificates.is_empty():
-        counts = coverage_table(tables.certificates)
+        counts = named(coverage_table(tables.certificates))
         print_frame(counts.select(*LABELLED, *COUNTED), "certificates against what they bound")
         paths += write_receipt(tables.certificates, chosen.description(), folder)
     print_paths([*paths, *draw_study(tables, folder / "figures")])

@@ -1,6 +1,7 @@
 """The command that runs a study: options override the file, and what is printed is written."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -73,6 +74,15 @@ def test_another_truth_without_certificates_goes_into_the_folder_of_the_studys_n
     assert "receipt" not in printed
     table = pl.read_parquet(place / "studies" / "quick" / "measures.parquet")
     assert table.select("truth", "truth_seed", "size", "seed").unique().rows() == [("small", 3, 2000, 0)]
+
+
+def test_every_printed_certificate_has_a_name_of_its_own(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "mine.toml", "--seeds", 1, "--theorems", "T7f", "--sizes", "2e3", "--out", "out") == 0
+    counted = capsys.readouterr().out.split("certificates against what they bound")[1].split("written:")[0]
+    told = [re.split(r" {2,}", line.strip())[4] for line in counted.splitlines() if "upper" in line]
+    assert sorted(told) == ["T7f", "T7f, fit", "T7f, fit, coarse"]
 
 
 @pytest.mark.parametrize(

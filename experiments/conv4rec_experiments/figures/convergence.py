@@ -2,26 +2,29 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
+from conv4rec_experiments.figures.naming import in_order, names
 from conv4rec_experiments.figures.panels import Curve, Panel, Rate, certificate_panels, estimators, fitted_slope
 from conv4rec_experiments.figures.reading import (
     VARIATIONS,
     Setting,
     counted,
-    in_order,
     interval,
     only_setting,
     quantiles,
     settings,
     sizes_and_seeds,
+    wanted,
 )
 from conv4rec_experiments.figures.style import applied, decades, new_figure, save
 from conv4rec_experiments.files import write_text
+from conv4rec_experiments.fits.outcomes import State
 from conv4rec_experiments.formatting import confidence, lower, upper
 from conv4rec_experiments.studies.slopes import least_size
 
@@ -43,9 +46,9 @@ def draw_convergence(measures: pl.DataFrame, certificates: pl.DataFrame, stem: P
     """Draw one setting of a study; write ``stem`` with .pdf, .png and .txt (the caption), return the paths.
 
     The first panel has the estimators with the floor; the others, where there are certificates of total variation,
-    have these beside the fit. Lines are medians over seeds, bands run from the first to the third quartile. Legends
-    give slopes with their intervals, fitted from `least_size` on. The mark of a size is hollow if some of its fits
-    were not accepted, and tells how many.
+    have these beside the fit and the floor, on one scale. Lines are medians over seeds, bands run from the first to
+    the third quartile. Legends give slopes with their intervals, fitted from `least_size` on. The mark of a size is
+    hollow if some of its fits were not accepted (not stationary, where none can be), and tells how many.
 
     Parameters
     ----------
@@ -67,10 +70,17 @@ def draw_convergence(measures: pl.DataFrame, certificates: pl.DataFrame, stem: P
         figure = new_figure(WIDTH if len(panels) > 1 else 5.0, 8.2 if below else 4.4)
         cells = figure.add_gridspec(2 if below else 1, 6)
         upper_row = min(2, len(panels))
+        shared: Axes | None = None
+        positive: list[float] = []
         for place, panel in enumerate(panels):
             row, column, across = (0, place, 6 // upper_row) if place < 2 else (1, place - 2, 6 // len(below))
-            axes = figure.add_subplot(cells[row, column * across : (column + 1) * across])
-            _draw(axes, panel, first=column == 0)
+            spot = cells[row, column * across : (column + 1) * across]
+            axes = figure.add_subplot(spot, sharey=shared)
+            seen = _draw(axes, panel, first=column == 0)
+            if place:
+                # Certificates can be compared only on one scale.
+                shared, positive, seen = axes, [*positive, *seen], [*positive, *seen]
+            _mark(axes, seen)
         return [
             *save(figure, stem),
             write_text(stem.with_name(f"{stem.name}.txt"), caption(measures, certificates) + "\n"),
@@ -93,25 +103,31 @@ def draw_protocols(measures: pl.DataFrame, stem: Path) -> list[Path]:
         drawn = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
         for axes, setting in zip(drawn, found, strict=True):
             panel = estimators(setting.rows(measures))
-            _draw(axes, Panel(setting.protocol, panel.curves, panel.rates), first=setting == found[0])
+            _mark(axes, _draw(axes, Panel(setting.protocol, panel.curves, panel.rates), first=setting == found[0]))
         return [*save(figure, stem), write_text(stem.with_name(f"{stem.name}.txt"), caption_protocols(measures) + "\n")]
 
 
-def _draw(axes: Axes, panel: Panel, first: bool) -> None:
+def _draw(axes: Axes, panel: Panel, first: bool) -> list[float]:
+    """Draw a panel, and give its values."""
     seen = [_curve(axes, curve) for curve in panel.curves]
     for rate in panel.rates:
         for curve in panel.curves:
             if curve.role == rate.curve:
                 _rate(axes, rate, curve)
-    positive = [value for values in seen for value in values if value > 0]
+    # The numbers under hollow marks need room above the axis.
+    axes.margins(y=0.1)
     axes.set(xscale="log", yscale="log", xlabel=SIZE)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_title(panel.title, fontsize=10)
     if first:
         axes.set_ylabel(VARIATION)
-    if positive:
-        decades(axes.yaxis, min(positive), max(positive))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.19), handlelength=2.6, fontsize=7, labelspacing=0.3)
+    return [value for values in seen for value in values if value > 0]
+
+
+def _mark(axes: Axes, values: Sequence[float]) -> None:
+    if values:
+        decades(axes.yaxis, min(values), max(values))
 
 
 def _curve(axes: Axes, curve: Curve) -> Sequence[float]:
@@ -127,25 +143,35 @@ def _curve(axes: Axes, curve: Curve) -> Sequence[float]:
     axes.plot(size, middle, label=label, color=look.color, linestyle=look.linestyle, marker=look.marker)
     axes.fill_between(size, np.where(low > 0, low, middle), high, color=look.color, alpha=0.25, linewidth=0)
     if curve.role == "fit":
-        for at, total, failed in _not_accepted(curve.rows):
+        hollow: dict[str, Any] = {"marker": look.marker, "markerfacecolor": "white", "markeredgecolor": look.color}
+        failures = _failures(curve.rows)
+        for at, total, failed in failures:
             value = float(middle[size == at][0])
-            axes.plot(at, value, marker=look.marker, markerfacecolor="white", markeredgecolor=look.color, zorder=3)
-            axes.annotate(
-                f"{failed}/{total}",
-                (at, value),
-                xytext=(0, -11),
-                textcoords="offset points",
-                ha="center",
-                fontsize=7,
-                bbox=WHITE,
-            )
+            axes.plot(at, value, zorder=3, **hollow)
+            if curve.told:
+                axes.annotate(
+                    f"{failed}/{total}",
+                    (at, value),
+                    xytext=(0, -11),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=7,
+                    bbox=WHITE,
+                )
+        if failures and curve.told:
+            axes.plot([], [], linestyle="", label=f"k/n: {_failed(curve.rows)}", **hollow)
     return [float(value) for value in middle]
 
 
-def _not_accepted(fits: pl.DataFrame) -> list[tuple[int, int, int]]:
-    """Sizes with fits that were not accepted: the size, how many fits, and how many were not."""
-    counts = fits.group_by("size").agg(pl.len().alias("total"), (pl.col("state") != "accepted").sum().alias("failed"))
+def _failures(fits: pl.DataFrame) -> list[tuple[int, int, int]]:
+    """Sizes with fits that did not end as they should: the size, how many fits, and how many did not."""
+    failed = (pl.col("state") != wanted(fits)).sum()
+    counts = fits.group_by("size").agg(pl.len().alias("total"), failed.alias("failed"))
     return counts.filter(pl.col("failed") > 0).sort("size").rows()
+
+
+def _failed(fits: pl.DataFrame) -> str:
+    return f"k of n fits not {'accepted' if wanted(fits) == State.ACCEPTED else 'stationary'}"
 
 
 def _rate(axes: Axes, rate: Rate, curve: Curve) -> None:
@@ -207,28 +233,30 @@ def caption_protocols(measures: pl.DataFrame) -> str:
 
 def _fits(measures: pl.DataFrame) -> str:
     fits = measures.filter(pl.col("estimator") == "fit")
-    accepted = int((fits["state"] == "accepted").sum())
-    words = (
-        f"Fitted Conv4Rec: maximum likelihood from starts blind to the truth; {accepted} of {len(fits)} fits accepted"
-    )
-    others = fits.filter(pl.col("state") != "accepted")["state"].value_counts().sort("state").rows()
+    goal = wanted(fits)
+    words = f"Fitted Conv4Rec: maximum likelihood from starts blind to the truth; {(fits['state'] == goal).sum()} of "
+    words += f"{len(fits)} fits {goal}"
+    others = fits.filter(pl.col("state") != goal)["state"].value_counts().sort("state").rows()
     words += f" ({', '.join(f'{state}: {count}' for state, count in others)})" if others else ""
     gaps = fits["gap"].drop_nulls().to_numpy()
-    return f"{words}, greatest optimisation gap {gaps.max():.1e} nats." if gaps.size else f"{words}."
+    if goal == State.ACCEPTED and gaps.size:
+        # Outside the class the gap is no matter of optimisation alone.
+        words += f", greatest optimisation gap {gaps.max():.1e} nats"
+    return f"{words}. A hollow mark with k/n: {_failed(fits)}." if others else f"{words}."
 
 
 def _floor(measures: pl.DataFrame) -> list[str]:
     fits = measures.filter(pl.col("estimator") == "fit")
     found = []
-    known = fits.drop_nulls("floor")
+    known, beyond = fits.drop_nulls("floor"), fits.filter(pl.col("tv_limit") > 0)
     if not known.is_empty():
         ratios = quantiles(known.with_columns(ratio=pl.col("tv") / pl.col("floor")), "ratio")
         told = ", ".join(f"{ratio:.2f} at {size:,}" for size, ratio in zip(ratios.size, ratios.middle, strict=True))
         found.append(
-            "Statistical floor: what an efficient fit has on average for large N; the median of fitted over floor is "
+            "Statistical floor: mean total variation of the maximum-likelihood fit for large N"
+            f"{'' if beyond.is_empty() else ', no lower bound outside the class'}; the median of fitted over floor is "
             f"{told}."
         )
-    beyond = fits.filter(pl.col("tv_limit") > 0)
     if not beyond.is_empty():
         limit = float(np.median(beyond["tv_limit"].to_numpy()))
         found.append(f"The class does not contain the truth; its fits tend to a law at total variation {limit:.3g}.")
@@ -252,7 +280,7 @@ def _bounds(setting: Setting, certificates: pl.DataFrame) -> list[str]:
         return []
     last = int(rows["size"].to_numpy().max())
     told = []
-    for words, of_one in in_order(rows):
+    for words, of_one in in_order(rows, names(certificates)):
         bounds = of_one.filter(pl.col("size") == last)["bound"].drop_nulls().to_numpy()
         refused = int(of_one["refused"].is_not_null().sum())
         parts = []

@@ -5,33 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from scipy.stats import binom
 
 from conv4rec_experiments.figures.grid import Point, Scale, grid, key
-from conv4rec_experiments.figures.reading import counted, in_order, plain_sizes, settings
+from conv4rec_experiments.figures.naming import Key, in_order, names
+from conv4rec_experiments.figures.reading import counted, plain_sizes, settings
 from conv4rec_experiments.figures.style import applied, save
 from conv4rec_experiments.files import write_text
 from conv4rec_experiments.formatting import number
-from conv4rec_experiments.studies.coverage import LEAST_TAIL, binomial_tail, coverage_table, exact_interval
+from conv4rec_experiments.studies.coverage import LEAST_TAIL, binomial_tail, coverage_table, exact_interval, most_misses
 
-__all__ = ["caption", "draw_coverage", "draw_stress", "most_misses"]
+__all__ = ["caption", "draw_coverage", "draw_stress"]
 
 LITTLE, MUCH = (0.0, 0.01, 0.05, 0.1), (0.0, 0.05, 0.2, 0.5, 1.0)
 """Marks of the axis, if all rates and limits are within the first, and otherwise."""
 
 RATE = "miss rate (root scale)"
-
-
-def most_misses(replicates: int, delta: float) -> int:
-    """Give the greatest number of misses whose binomial tail under delta is not below 1e-6.
-
-    Examples
-    --------
-    >>> most_misses(2000, 0.05), most_misses(10, 0.0)
-    (149, 0)
-    """
-    # A survival function of at most 1e-6 at a number is a tail of at most 1e-6 from the next one on.
-    return int(binom.isf(LEAST_TAIL, replicates, delta)) if delta > 0 else 0
 
 
 def draw_coverage(certificates: pl.DataFrame, stem: Path) -> list[Path]:
@@ -56,16 +44,16 @@ def draw_stress(certificates: pl.DataFrame, stem: Path) -> list[Path]:
 
 def _draw(certificates: pl.DataFrame, stem: Path, columns: Sequence[str]) -> list[Path]:
     found = settings(certificates)
-    cells, rows = {}, [words for words, _ in in_order(certificates)]
+    cells, named = {}, names(certificates)
     for setting, column in zip(found, columns, strict=True):
-        for row in _pooled(setting.rows(certificates)):
+        for row in _pooled(setting.rows(certificates), named):
             cells[row["words"], column] = _point(row)
     greatest = max(end for point in cells.values() for end in (0.0, *point.ticks, point.high or 0.0))
     marks = LITTLE if greatest <= LITTLE[-1] else MUCH
     top = min(mark for mark in marks if mark >= min(greatest, marks[-1]))
     scale = Scale("root", 0.0, top * 1.05, RATE, [mark for mark in marks if mark <= top])
     with applied():
-        figure = grid(rows, columns, cells, scale)
+        figure = grid(list(named.values()), columns, cells, scale)
         entries = [
             key("point", "miss rate, exact 95 % interval"),
             key("cross", "tail under delta below 1e-6"),
@@ -76,12 +64,12 @@ def _draw(certificates: pl.DataFrame, stem: Path, columns: Sequence[str]) -> lis
         return [*save(figure, stem), write_text(stem.with_name(f"{stem.name}.txt"), caption(certificates) + "\n")]
 
 
-def _pooled(certificates: pl.DataFrame) -> list[dict[str, Any]]:
+def _pooled(certificates: pl.DataFrame, named: Mapping[Key, str]) -> list[dict[str, Any]]:
     """Add up the misses of each certificate over sizes; a certificate that is always refused has no replicates."""
     sums = pl.col("replicates").sum(), pl.col("refused").sum(), pl.col("misses").sum()
     return [
         row | {"words": words}
-        for words, rows in in_order(coverage_table(certificates))
+        for words, rows in in_order(coverage_table(certificates), named)
         for row in rows.group_by("delta", maintain_order=True).agg(*sums).rows(named=True)
     ]
 
@@ -101,9 +89,9 @@ def _fails(row: Mapping[str, Any]) -> bool:
 
 def caption(certificates: pl.DataFrame) -> str:
     """Say in words what was counted: replicates, misses of every certificate that missed, refusals, and failures."""
-    told = []
+    told, named = [], names(certificates)
     for setting in settings(certificates):
-        rows = _pooled(setting.rows(certificates))
+        rows = _pooled(setting.rows(certificates), named)
         missing = [
             f"{row['words']} {row['misses']:,} of {row['replicates']:,}{' *' if _fails(row) else ''}"
             for row in rows

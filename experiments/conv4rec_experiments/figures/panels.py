@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from conv4rec_experiments.figures.reading import ESTIMATORS, VARIATIONS, in_order
+from conv4rec_experiments.figures.naming import GROUPS, in_order, names
+from conv4rec_experiments.figures.reading import ESTIMATORS, VARIATIONS, joined
 from conv4rec_experiments.figures.style import GUIDES, SERIES, Series
 from conv4rec_experiments.studies.slopes import Slope, slopes
 
@@ -27,7 +28,9 @@ LOOKS: Mapping[str, Series] = {
     "T7b": SERIES[3],
     "T7c": SERIES[4],
     "T7d": SERIES[5],
-    "coarse": Series("#000000", "--", "P"),
+    "T7f": Series("#56B4E9", (0, (3, 1.5)), "X"),
+    "T7f, fit": Series("#CC79A7", "-", "*"),
+    "coarse": Series("#000000", ":", "P"),
 }
 """Looks of estimators and theorems; the same in every panel, and different within one."""
 
@@ -62,7 +65,10 @@ SLOW = Rate(r"rate $(\log N/N)^{1/4}$", "T5", GUIDES[2], 0.25, logarithm=True)
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a panel: its rows and column, full and short name, look, role, and whether its slope is told."""
+    """One line of a panel: its rows and column, full and short name, look, role, and whether its numbers are told.
+
+    These are its slope and, of fits, how many failed.
+    """
 
     rows: pl.DataFrame
     column: str
@@ -70,7 +76,7 @@ class Curve:
     words: str
     look: Series
     role: str
-    sloped: bool = True
+    told: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,39 +100,50 @@ def estimators(measures: pl.DataFrame) -> Panel:
     )
     beyond = fits.filter(pl.col("tv_limit") > 0)
     curves.append(
-        Curve(beyond, "tv_limit", "limit of the class", "limit of the class", LOOKS["limit"], "limit", sloped=False)
+        Curve(beyond, "tv_limit", "limit of the class", "limit of the class", LOOKS["limit"], "limit", told=False)
     )
     return Panel("estimators", [curve for curve in curves if not curve.rows.is_empty()], [ROOT])
 
 
 def certificate_panels(measures: pl.DataFrame, certificates: pl.DataFrame) -> list[Panel]:
-    """Group the certificates of total variation: those from the sample itself, and T7 by its basis."""
-    given = certificates.filter(pl.col("theorem").is_in(VARIATIONS) & pl.col("bound").is_not_null())
-    fit = replace(next(curve for curve in estimators(measures).curves if curve.role == "fit"), sloped=False)
+    """Group the certificates of total variation by what they were told, each panel with the fit and the floor.
+
+    The first has those that are not of T7. T7f, to which nothing is told, stands beside those of T7 that assume
+    nothing; over groups of cells it is left out, because it bounds less than what the fit shows.
+    """
+    called = names(certificates)
+    coarse = (pl.col("theorem") == "T7f") & pl.col("target").str.contains(GROUPS, literal=True)
+    given = certificates.filter(pl.col("theorem").is_in(VARIATIONS) & pl.col("bound").is_not_null() & ~coarse)
+    measured = [replace(curve, told=False) for curve in estimators(measures).curves if curve.role in ("fit", "floor")]
     on_blocks = pl.col("theorem").str.starts_with("T7")
+    others = given.filter(~on_blocks)
+    theorems = list(dict.fromkeys(str(rows["theorem"][0]) for _, rows in in_order(others, called)))
     groups: list[tuple[str, pl.DataFrame, Sequence[Rate]]]
-    groups = [("T5, T6 and T9-lower", given.filter(~on_blocks), (FAST, SLOW))]
-    groups += [(title, given.filter(on_blocks & (pl.col("basis") == basis)), (ROOT,)) for basis, title in BASES.items()]
+    groups = [(joined(theorems), others, (FAST, SLOW))] if theorems else []
+    for basis, title in BASES.items():
+        told = (basis, "") if basis == "plug-in" else (basis,)
+        groups.append((title, given.filter(on_blocks & pl.col("basis").is_in(told)), (ROOT,)))
     panels = []
     for title, rows, rates in groups:
-        curves = [_certificate(title, words, of_one) for words, of_one in in_order(rows)]
+        curves = [_certificate(title, words, of_one) for words, of_one in in_order(rows, called)]
         if curves:
-            panels.append(Panel(title, [*curves, fit], rates))
+            panels.append(Panel(title, [*curves, *measured], rates))
     return panels
 
 
 def _certificate(title: str, words: str, rows: pl.DataFrame) -> Curve:
     theorem = str(rows["theorem"][0])
+    basis = str(rows["basis"][0])
     # The title of the panel says the basis.
-    shown = words if title not in BASES.values() else words.replace(f" {rows['basis'][0]}", "")
+    shown = words.replace(f" {basis}", "") if basis and title in BASES.values() else words
     shown += " (from below)" if rows["side"][0] == "lower" else ""
-    look = LOOKS["coarse" if words.endswith("coarse") else theorem]
+    look = LOOKS["coarse" if words.endswith("coarse") else words if words in LOOKS else theorem]
     return Curve(rows, "bound", words, shown, look, theorem)
 
 
 def fitted_slope(curve: Curve) -> Slope | None:
     """Fit the slope of a curve over its sizes; None where it is not told or there is none."""
-    if not curve.sloped or curve.rows["size"].n_unique() < 2:
+    if not curve.told or curve.rows["size"].n_unique() < 2:
         return None
     for _, _, *found in slopes(curve.rows, curve.column, ["truth", "truth_seed"]).rows():
         return Slope(*found)

@@ -1,6 +1,6 @@
-"""What the figures of a study read off its tables: settings, names of curves, quantiles over seeds, and words."""
+"""What the figures of a study read off its tables: settings, quantiles over seeds, and words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,29 +8,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from conv4rec.errors import InputError
-from conv4rec_experiments.studies.certificates import THEOREMS
-from conv4rec_experiments.studies.certificates.consequences import WORDS
+from conv4rec_experiments.fits.outcomes import State
 from conv4rec_experiments.studies.slopes import Slope
+from conv4rec_experiments.studies.summary import reachable
 
-__all__ = ["ESTIMATORS", "VARIATIONS", "Quantiles", "Setting", "counted", "in_order", "interval", "name"]
-__all__ += ["only_setting", "plain_sizes", "quantiles", "settings", "signed", "sizes_and_seeds"]
+__all__ = ["ESTIMATORS", "VARIATIONS", "Quantiles", "Setting", "counted", "interval", "joined"]
+__all__ += ["only_setting", "plain_sizes", "quantiles", "settings", "signed", "sizes_and_seeds", "wanted"]
 
 Array = NDArray[np.float64]
 
 ESTIMATORS = {"fit": "fitted Conv4Rec", "smoothed": "smoothed histogram", "histogram": "histogram"}
 """Words of the estimators."""
 
-VARIATIONS = ("T5", "T6", "T9-lower", "T7a", "T7b", "T7c", "T7d")
+VARIATIONS = ("T5", "T6", "T9-lower", "T7a", "T7b", "T7c", "T7d", "T7f")
 """Theorems that bound a total variation which falls with size."""
-
-CERTIFICATE = ("theorem", "basis", "target")
-"""What tells one curve of certificates from another."""
-
-BASES = ("", "known", "realisable", "plug-in")
-"""What a certificate was told about the truth, most first; empty where nothing was to be told."""
-
-TARGETS = tuple(WORDS.values())
-SHORT = {words: key.partition(",")[0] for key, words in WORDS.items()}
 
 
 class Setting(NamedTuple):
@@ -88,23 +79,6 @@ def only_setting(table: pl.DataFrame) -> Setting:
             "keep the rows of one."
         )
     return found[0]
-
-
-def name(theorem: str, basis: str, target: str) -> str:
-    """Name a certificate shortly: its theorem, what it was told about the truth, and which of several targets.
-
-    >>> name("T7a", "plug-in", "total variation (mean over the untouched part's users)")
-    'T7a plug-in'
-    >>> name("T10", "known", "total variation of the item's law"), name("T7c", "plug-in", "... (groups of cells)")
-    ('T10 implicit', 'T7c plug-in, coarse')
-    """
-    if theorem in ("T5", "T6", "T10"):
-        # These have one basis only, the truth itself.
-        basis = ""
-    words = f"{theorem} {basis}".rstrip()
-    if "groups of cells" in target:
-        return f"{words}, coarse"
-    return f"{words} {SHORT[target]}" if target in SHORT else words
 
 
 class Quantiles(NamedTuple):
@@ -177,17 +151,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def in_order(certificates: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Go through the certificates of a table: each one's name, and its rows; by theorem, basis and target."""
-    for key in sorted(certificates.select(CERTIFICATE).unique().rows(), key=_place):
-        of_one = pl.all_horizontal(pl.col(column) == value for column, value in zip(CERTIFICATE, key, strict=True))
-        yield name(*key), certificates.filter(of_one)
+def joined(words: Sequence[str]) -> str:
+    """Join words as a sentence does.
+
+    >>> joined(["T6"]), joined(["T5", "T6", "T9-lower"])
+    ('T6', 'T5, T6 and T9-lower')
+    """
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
-def _place(key: tuple[str, str, str]) -> tuple[int, int, int, str]:
-    """Order of theorems, bases and targets; what is in no list comes after the listed."""
-    lists: tuple[tuple[str, ...], ...] = (THEOREMS, BASES, TARGETS)
-    theorem, basis, target = (
-        known.index(word) if word in known else len(known) for word, known in zip(key, lists, strict=True)
-    )
-    return theorem, basis, target, key[2]
+def wanted(measures: pl.DataFrame) -> State:
+    """Give the state that fits of one setting should end in: accepted, or stationary where none can be accepted."""
+    return State.ACCEPTED if measures.select(reachable().any()).item() else State.STATIONARY

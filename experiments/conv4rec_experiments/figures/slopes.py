@@ -6,12 +6,12 @@ from pathlib import Path
 import polars as pl
 
 from conv4rec_experiments.figures.grid import Point, Scale, grid, key
+from conv4rec_experiments.figures.naming import in_order, names
 from conv4rec_experiments.figures.reading import (
     ESTIMATORS,
     VARIATIONS,
     Setting,
     counted,
-    in_order,
     interval,
     settings,
     sizes_and_seeds,
@@ -39,11 +39,12 @@ def draw_slopes(measures: pl.DataFrame, certificates: pl.DataFrame, stem: Path) 
         Path without suffix.
     """
     found = settings(measures)
-    cells, rows = {}, dict[str, None]()
+    cells = {}
     for setting in found:
         for words, fitted in _fitted(setting, measures, certificates):
-            rows[words] = None
             cells[words, _column(setting)] = Point(fitted.value, fitted.low, fitted.high, ticks=(THEORY,))
+    told = {words for words, _ in cells}
+    rows = [words for words in (*ESTIMATORS.values(), *names(certificates).values()) if words in told]
     for setting in found:
         for words in rows:
             cells.setdefault((words, _column(setting)), Point(ticks=(THEORY,)))
@@ -51,7 +52,7 @@ def draw_slopes(measures: pl.DataFrame, certificates: pl.DataFrame, stem: Path) 
     high = max([MARKS[-1], *(point.high for point in cells.values() if point.high is not None)])
     scale = Scale("linear", low - 0.05, high + 0.05, "log-log slope against $N$", (-1.0, -0.5, 0.0))
     with applied():
-        figure = grid(list(rows), [_column(setting) for setting in found], cells, scale)
+        figure = grid(rows, [_column(setting) for setting in found], cells, scale)
         entries = [key("point", "slope, 95 % bootstrap interval"), key("tick", "−1/2")]
         figure.legend(handles=entries, loc="outside upper center", ncols=2, fontsize=8)
         words = caption(measures, certificates)
@@ -69,7 +70,7 @@ def _fitted(setting: Setting, measures: pl.DataFrame, certificates: pl.DataFrame
     for estimator, words in ESTIMATORS.items():
         yield from _one(words, own.filter(pl.col("estimator") == estimator), "tv")
     bounds = setting.rows(certificates).filter(pl.col("theorem").is_in(VARIATIONS))
-    for words, rows in in_order(bounds):
+    for words, rows in in_order(bounds, names(certificates)):
         yield from _one(words, rows, "bound")
 
 

@@ -1,6 +1,7 @@
 """How far a bound lies from what it bounds: bound over measured, by size and over certificates."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from conv4rec_experiments.figures.grid import Point, Scale, grid, key
-from conv4rec_experiments.figures.reading import Setting, counted, in_order, only_setting, plain_sizes, settings
+from conv4rec_experiments.figures.naming import Key, in_order, names
+from conv4rec_experiments.figures.reading import Setting, counted, only_setting, plain_sizes, settings
 from conv4rec_experiments.figures.style import SERIES, Series, applied, decades, new_figure, save
 from conv4rec_experiments.files import write_text
 from conv4rec_experiments.formatting import number
@@ -24,6 +26,8 @@ BEYOND = 5.0
 """Whiskers are cut at so many times the greatest median."""
 
 RATIO = "tightness: bound / measured (from below: measured / bound)"
+SHORT_RATIO = "bound / measured\n(from below: inverse)"
+"""A single row of panels has no room for more at its side."""
 
 
 def draw_tightness(certificates: pl.DataFrame, stem: Path) -> list[Path]:
@@ -38,7 +42,7 @@ def draw_tightness(certificates: pl.DataFrame, stem: Path) -> list[Path]:
         If the certificates are of no or several settings.
     """
     only_setting(certificates)
-    rows = _ratios(certificates)
+    rows, named = _ratios(certificates), names(certificates)
     theorems = rows["theorem"].unique(maintain_order=True).to_list()
     across = min(ACROSS, len(theorems))
     down = math.ceil(len(theorems) / across)
@@ -46,7 +50,7 @@ def draw_tightness(certificates: pl.DataFrame, stem: Path) -> list[Path]:
         figure = new_figure(max(3.5, PANEL[0] * across), 0.5 + PANEL[1] * down)
         panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
         for axes, theorem in zip(panels.flat, theorems, strict=False):
-            _panel(axes, theorem, rows.filter(pl.col("theorem") == theorem))
+            _panel(axes, theorem, rows.filter(pl.col("theorem") == theorem), named)
         low, high = _range(rows)
         panels[0, 0].set_ylim(low, high)
         decades(panels[0, 0].yaxis, low, high)
@@ -56,20 +60,20 @@ def draw_tightness(certificates: pl.DataFrame, stem: Path) -> list[Path]:
             lowest = max(row for row in range(down) if row * across + column < len(theorems))
             panels[lowest, column].tick_params(labelbottom=True)
         figure.supxlabel("scored interactions $N$", fontsize=10)
-        figure.supylabel(RATIO, fontsize=10)
+        figure.supylabel(SHORT_RATIO, fontsize=9)
         return [*save(figure, stem), write_text(stem.with_name(f"{stem.name}.txt"), caption(certificates) + "\n")]
 
 
 def draw_tightness_over_truths(certificates: pl.DataFrame, stem: Path) -> list[Path]:
     """Draw one row for each certificate and one column for each truth, over all sizes; write .pdf, .png and .txt."""
-    found = settings(certificates)
+    found, named = settings(certificates), names(certificates)
     cells = {}
-    rows: dict[str, None] = {}
     for setting in found:
-        for words, of_one in in_order(_ratios(setting.rows(certificates))):
-            rows[words] = None
+        for words, of_one in in_order(_ratios(setting.rows(certificates)), named):
             middle, low, high = (of_one[f"tightness_{share}"][0] for share in ("50", "05", "95"))
             cells[words, _column(setting)] = Point(middle, low, high, ticks=(1.0,))
+    told = {words for words, _ in cells}
+    rows = [words for words in named.values() if words in told]
     for setting in found:
         for words in rows:
             cells.setdefault((words, _column(setting)), Point(ticks=(1.0,)))
@@ -79,7 +83,7 @@ def draw_tightness_over_truths(certificates: pl.DataFrame, stem: Path) -> list[P
     top = min(BEYOND * greatest, max([2.0, *(top * 1.3 for top in tops)]))
     scale = Scale("log", min([0.8, *(low / 1.3 for low in lows)]), top, RATIO)
     with applied():
-        figure = grid(list(rows), [_column(setting) for setting in found], cells, scale)
+        figure = grid(rows, [_column(setting) for setting in found], cells, scale)
         for axes in figure.axes:
             decades(axes.xaxis, scale.low, scale.high)
         entries = [key("point", "median, 5 % to 95 % of replicates"), key("tick", "1: bound equals target")]
@@ -104,13 +108,14 @@ def _range(rows: pl.DataFrame) -> tuple[float, float]:
     return min(0.8, float(low.min()) / 1.3), min(1.3 * float(high.max(initial=2)), BEYOND * float(middle.max()))
 
 
-def _panel(axes: Axes, theorem: str, rows: pl.DataFrame) -> None:
-    kinds = list(in_order(rows))
+def _panel(axes: Axes, theorem: str, rows: pl.DataFrame, named: Mapping[Key, str]) -> None:
+    kinds = list(in_order(rows, named))
     for place, (words, of_one) in enumerate(kinds):
         _marks(
             axes,
             of_one.sort("size"),
-            words.removeprefix(theorem).strip(),
+            # The title says the theorem, except where one target has no other name.
+            words.removeprefix(theorem).strip(" ,:") or theorem,
             SERIES[place % len(SERIES)],
             DODGE ** (place - (len(kinds) - 1) / 2),
         )
@@ -158,14 +163,14 @@ def caption(certificates: pl.DataFrame) -> str:
         f"{counted(certificates['seed'].n_unique(), 'seed')}. Bound over the exact value of its target, for bounds "
         "from below target over bound; marks are medians over seeds, whiskers run from the 5 % to the 95 % quantile "
         f"(cut at {BEYOND:g} times the greatest median), and below the line at 1 a bound misses. Medians: "
-        f"{_told(rows)}.{_left_out(certificates)}"
+        f"{_told(rows, names(certificates))}.{_left_out(certificates)}"
     )
 
 
 def caption_over_truths(certificates: pl.DataFrame) -> str:
     """Say in words what the figure over truths shows, with its numbers."""
-    found = settings(certificates)
-    told = [f"{setting.words}: {_told(_ratios(setting.rows(certificates)))}" for setting in found]
+    found, named = settings(certificates), names(certificates)
+    told = [f"{setting.words}: {_told(_ratios(setting.rows(certificates)), named)}" for setting in found]
     sizes = certificates["size"].unique().to_list()
     return (
         f"Tightness of each certificate on {counted(len(found), 'truth')} at {plain_sizes(sizes)}, "
@@ -175,9 +180,9 @@ def caption_over_truths(certificates: pl.DataFrame) -> str:
     )
 
 
-def _told(rows: pl.DataFrame) -> str:
+def _told(rows: pl.DataFrame, named: Mapping[Key, str]) -> str:
     told = []
-    for words, of_one in in_order(rows):
+    for words, of_one in in_order(rows, named):
         values = of_one.sort("size")
         sizes, middle = values["size"].to_list(), values["tightness_50"].to_list()
         ends = f" at {sizes[0]:,} and {number(middle[-1], 3)} at {sizes[-1]:,}" if len(sizes) > 1 else ""

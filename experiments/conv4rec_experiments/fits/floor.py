@@ -1,4 +1,4 @@
-r"""What an efficient fit reaches for large N, and what needs no model: the statistical floor and the histogram.
+r"""What a maximum-likelihood fit reaches for large N, and what needs no model: the statistical floor and the histogram.
 
 The floor is part (c) of T11, where it is proved, and part (d) for truths outside the class. For the fit of a smooth
 class of locally constant rank, the error of ``log P(cell)`` is asymptotically Gaussian with covariance

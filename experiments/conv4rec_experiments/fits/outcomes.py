@@ -127,5 +127,5 @@ class Fit:
 
     @property
     def gap(self) -> float:
-        """Optimisation gap in nats: training loss minus the truth's training loss; an optimum has it below 0."""
+        """Training loss minus the truth's training loss, in nats; below 0 at an optimum of a class with the truth."""
         return self.training_loss - self.truth_loss

@@ -26,6 +26,7 @@ __all__ = [
     "exact_interval",
     "fits",
     "in_order",
+    "most_misses",
     "shrunk",
 ]
 
@@ -84,6 +85,20 @@ def binomial_tail(misses: int, replicates: int, delta: float) -> float:
     0.0207
     """
     return float(binom.sf(misses - 1, replicates, delta))
+
+
+def most_misses(replicates: int, delta: float) -> int:
+    """Give the greatest number of misses whose binomial tail under delta is not below 1e-6.
+
+    If that is all replicates, they are too few to refute a bound.
+
+    Examples
+    --------
+    >>> most_misses(2000, 0.05), most_misses(10, 0.0), most_misses(4, 0.05)
+    (149, 0, 4)
+    """
+    # A survival function of at most 1e-6 at a number is a tail of at most 1e-6 from the next one on.
+    return int(binom.isf(LEAST_TAIL, replicates, delta)) if delta > 0 else 0
 
 
 def exact_interval(misses: int, replicates: int) -> tuple[float, float]:

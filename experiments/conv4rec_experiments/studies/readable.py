@@ -20,8 +20,9 @@ __all__ = ["write_counts", "write_medians", "write_ratios", "write_stress"]
 def write_medians(measures: pl.DataFrame, path: Path) -> Path:
     """Write the medians of a study's measures, a line for each truth, protocol and size under independent sampling.
 
-    "Accepted" counts the accepted fits among all seeds; where the encoder reads the sample, nothing lower than the
-    model's own limit can be reached, and the floor of fixed profiles stands beside it for comparison only.
+    "Accepted" counts the accepted fits among all seeds, and by that word the stationary ones where none can be
+    accepted; where the encoder reads the sample, nothing lower than the model's own limit can be reached, and the floor
+    of fixed profiles stands beside it for comparison only.
 
     Raises
     ------
@@ -38,9 +39,10 @@ def write_medians(measures: pl.DataFrame, path: Path) -> Path:
         ratio = None if row["floor"] is None else row["tv"] / row["floor"]
         cells = [number(row[name], 3) for name in ("tv", "floor")] + [number(ratio)]
         cells += [number(row[name], 3) for name in ("histogram_tv", "smoothed_tv", "kl")]
-        lines.append(
-            ",".join([truth, row["protocol"], f"{row['size']:.0e}", *cells, f"{row['accepted']} of {row['seeds']}"])
-        )
+        ended = f"{row['accepted']} of {row['seeds']}"
+        if row["accepted"] is None:
+            ended = f"{row['stationary']} of {row['seeds']} stationary"
+        lines.append(",".join([truth, row["protocol"], f"{row['size']:.0e}", *cells, ended]))
     return write_text(path, "\n".join(lines) + "\n")
 
 

@@ -15,10 +15,10 @@ from conv4rec.errors import InputError
 from conv4rec_experiments.files import write_json, write_text
 from conv4rec_experiments.formatting import interval, percent
 from conv4rec_experiments.report.environment import new_environment
-from conv4rec_experiments.studies.coverage import COVERAGE, coverage_table
+from conv4rec_experiments.studies.coverage import COVERAGE, coverage_table, most_misses
 from conv4rec_experiments.studies.tables import CERTIFICATES, TIMING
 
-__all__ = ["Receipt", "load_receipt", "make_receipt", "table_hash", "write_receipt"]
+__all__ = ["Receipt", "load_receipt", "make_receipt", "refuted_from", "table_hash", "write_receipt"]
 
 KIND = "conv4rec coverage receipt"
 SHORT = 12
@@ -101,6 +101,22 @@ class Receipt:
         """Whether no certificate was refuted where its assumptions are true, under independent draws."""
         return all(row["holds"] is not False for row in self.rows if row["sampling"] == "independent")
 
+    @property
+    def refutable(self) -> bool:
+        """Whether there are enough replicates to refute at least one certificate under independent draws."""
+        counted = [row for row in self.rows if row["sampling"] == "independent" and row["replicates"]]
+        return any(refuted_from(row) is not None for row in counted)
+
+
+def refuted_from(row: Mapping[str, Any]) -> int | None:
+    """Give the least number of misses that refutes a counted row's certificate; None if its replicates are too few.
+
+    >>> refuted_from({"replicates": 2_000, "delta": 0.05}), refuted_from({"replicates": 4, "delta": 0.05})
+    (150, None)
+    """
+    least = most_misses(row["replicates"], row["delta"]) + 1
+    return least if least <= row["replicates"] else None
+
 
 def make_receipt(certificates: pl.DataFrame, description: Mapping[str, Any]) -> Receipt:
     """Count the misses of a certificates table.
@@ -166,7 +182,7 @@ def load_receipt(path: Path) -> Receipt:
 def render(receipt: Receipt) -> str:
     """Return the receipt as one HTML page without scripts or links."""
     environment = new_environment()
-    environment.filters |= {"percent": percent, "interval": interval}
+    environment.filters |= {"percent": percent, "interval": interval, "refuted_from": refuted_from}
     points: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for row in receipt.rows:
         key = (f"{row['truth']} {row['truth_seed']}", row["protocol"], f"{row['sampling']} draws")

@@ -96,16 +96,19 @@ MEASURES: Schema = {
 ``tv_population``
     As ``tv``, under the truth's own user marginal.
 ``floor``
-    Total variation that an efficient fit of the class has on average at this size; null where unknown.
+    Mean total variation, for large sizes, of the maximum-likelihood fit of the class; null where unknown. It is no
+    lower bound if the class does not contain the truth.
 ``tv_limit``
     Total variation, under the truth's user marginal, of the law that fits of the class tend to as N grows; 0 if the
     class contains the truth, null where unknown.
 ``training_loss``, ``truth_loss``, ``gap``
-    Mean losses of fit and truth on the sample in nats, and their difference, the optimisation gap; of fits only.
+    Mean losses of fit and truth on the sample in nats, and their difference, the optimisation gap if the class contains
+    the truth; of fits only. Elsewhere the difference has the class's own approximation excess in it as well.
 ``gradient_norm``, ``gradient_max``
     Distance from stationarity in standard errors, and the greatest entry of the gradient in nats; of fits only.
 ``iterations``, ``starts``, ``state``
-    Steps of the winning start, random starts used, and how the fit ended; of fits only.
+    Steps of the winning start, random starts used, and how the fit ended (see
+    `conv4rec_experiments.fits.outcomes.State`); of fits only.
 ``seconds``
     Wall time of the row's share of its part.
 """

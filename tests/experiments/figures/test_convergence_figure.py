@@ -41,14 +41,17 @@ def test_every_curve_stands_in_its_panel_with_its_own_look(tables: Tables, tmp_p
     assert paths[1].read_bytes().startswith(b"\x89PNG")
     assert paths[2].read_text().strip() == caption(tables.measures, tables.certificates)
     root, fast, slow = (rate.words for rate in (ROOT, FAST, SLOW))
-    fit = "fitted Conv4Rec"
+    fit = ("fitted Conv4Rec", "statistical floor")
     assert labels(drawn[0]) == [
-        ["histogram", "smoothed histogram", fit, "statistical floor", root],
-        ["T5", "T6", "T9-lower (from below)", fit, fast, slow],
-        ["T7a", "T7b", "T7c", "T7d", fit, root],
-        ["T7a", "T7b", "T7c", "T7d", fit, root],
-        ["T7a", "T7b", "T7c, coarse", "T7d", fit, root],
+        ["histogram", "smoothed histogram", *fit, root],
+        ["T5", "T6", "T9-lower (from below)", *fit, fast, slow],
+        ["T7a", "T7b", "T7c", "T7d", *fit, root],
+        ["T7a", "T7b", "T7c", "T7d", *fit, root],
+        ["T7a", "T7b", "T7c, coarse", "T7d", "T7f", "T7f, fit", *fit, root],
     ]
+    titles = [axes.get_title() for axes in drawn[0].axes]
+    assert titles[:2] == ["estimators", "T5, T6 and T9-lower"]
+    assert len({axes.get_ylim() for axes in drawn[0].axes[1:]}) == 1
     for axes in drawn[0].axes:
         assert axes.get_xscale() == axes.get_yscale() == "log"
         assert axes.get_xlabel() == "scored interactions $N$"
@@ -102,9 +105,40 @@ def test_sizes_with_fits_that_were_not_accepted_are_hollow(tables: Tables, tmp_p
     draw_convergence(measures, tables.certificates.clear(), tmp_path / "figure")
     (axes,) = drawn[0].axes
     hollow = [line.get_xdata() for line in axes.lines if line.get_markerfacecolor() == "white"]
-    assert [list(np.asarray(place)) for place in hollow] == [[10_000]]
+    # The last is the mark in the legend.
+    assert [list(np.asarray(place)) for place in hollow] == [[10_000], []]
     assert [text.get_text() for text in axes.texts] == ["2/5"]
-    assert "18 of 20 fits accepted (stalled: 2)" in caption(measures, tables.certificates.clear())
+    assert "k/n" in labels(drawn[0])[0]
+    words = caption(measures, tables.certificates.clear())
+    assert "18 of 20 fits accepted (stalled: 2)" in words
+    assert "A hollow mark with k/n: k of n fits not accepted." in words
+    assert "hollow" not in caption(tables.measures, tables.certificates.clear())
+
+
+def test_outside_the_class_no_fit_is_called_accepted(tmp_path: Path, drawn: list[Figure]) -> None:
+    measures = toy_tables(limit=0.0123, certificates=[]).measures
+    far = (pl.col("estimator") == "fit") & (pl.col("size") == 10_000) & (pl.col("seed") < 3)
+    measures = measures.with_columns(state=pl.when(far).then(pl.lit("stalled")).otherwise(pl.col("state")))
+    none = toy_tables(certificates=T6).certificates.clear()
+    draw_convergence(measures, none, tmp_path / "figure")
+    # Stationary fits are as good as fits can be there: only the others are hollow.
+    assert [text.get_text() for text in drawn[0].axes[0].texts] == ["3/5"]
+    words = caption(measures, none)
+    assert "17 of 20 fits stationary, no truth to compare with (stalled: 3). A hollow mark" in words
+    assert "fits not stationary" in words
+    assert "no lower bound outside the class" in words
+    for wrong in ("accepted", "optimisation gap", "efficient"):
+        assert wrong not in words
+
+
+def test_the_panel_of_other_theorems_is_called_by_those_that_are_there(tmp_path: Path, drawn: list[Figure]) -> None:
+    rows = [row for row in ALL if row[0] in ("T6", "T7f")]
+    tables = toy_tables(certificates=rows)
+    words = draw_convergence(tables.measures, tables.certificates, tmp_path / "figure")[2].read_text()
+    assert [axes.get_title() for axes in drawn[0].axes] == ["estimators", "T6", "T7, nothing assumed"]
+    assert labels(drawn[0])[2][:2] == ["T7f", "T7f, fit"]
+    for name in ("T7f", "T7f, fit", "T7f, fit, coarse"):
+        assert words.count(f"; {name} at most") == 1
 
 
 def test_the_limit_of_a_class_without_the_truth_is_drawn(tmp_path: Path, drawn: list[Figure]) -> None:
@@ -154,7 +188,7 @@ def test_refusals_are_counted(tables: Tables) -> None:
 def test_one_size_has_no_slope(tmp_path: Path, drawn: list[Figure]) -> None:
     one = toy_tables(sizes=(1_000,), certificates=T6)
     draw_convergence(one.measures, one.certificates, tmp_path / "figure")
-    assert [text.get_text() for text in drawn[0].axes[1].get_legend().get_texts()] == ["T6", "fitted Conv4Rec"]
+    assert [text.get_text() for text in drawn[0].axes[1].get_legend().get_texts()][:2] == ["T6", "fitted Conv4Rec"]
     assert "Slopes" not in caption(one.measures, one.certificates)
 
 

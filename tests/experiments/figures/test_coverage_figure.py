@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy.stats import beta, binom
 
-from conv4rec_experiments.figures.coverage import caption, draw_coverage, draw_stress, most_misses
+from conv4rec_experiments.figures.coverage import caption, draw_coverage, draw_stress
+from conv4rec_experiments.studies.coverage import most_misses
 from toy_tables import ALL, toy_tables
 
 FEW = [row for row in ALL if row[0] in ("T6", "T7e", "T9-lower", "T11")]
@@ -81,3 +82,17 @@ def test_samplings_stand_in_columns(tmp_path: Path, drawn: list[Figure]) -> None
     misses = int((rows["measured"] > rows["bound"]).sum())
     np.testing.assert_allclose(drawn[0].axes[1].lines[1].get_xdata(), [misses / 60])
     assert f"dependent sampling: 60 replicates of each certificate; misses: T6 {misses} of 60 *" in paths[2].read_text()
+
+
+def test_misses_of_one_target_are_not_hidden_by_another(tmp_path: Path, drawn: list[Figure]) -> None:
+    rows = [row for row in ALL if row[0] == "T7f"]
+    certificates = toy_tables(sizes=(1_000,), seeds=40, certificates=rows).certificates
+    for place, words in enumerate(("T7f", "T7f, fit", "T7f, fit, coarse")):
+        missed = (pl.col("target") == rows[place][2]) & (pl.col("seed") < 20)
+        broken = certificates.with_columns(bound=pl.when(missed).then(0.0).otherwise(pl.col("bound")))
+        draw_coverage(broken, tmp_path / "figure")
+        (axes,) = drawn[-1].axes
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["T7f", "T7f, fit", "T7f, fit, coarse"]
+        rates = {line.get_ydata()[0]: line.get_xdata()[0] for line in axes.lines[1::2]}
+        assert rates == {row: 0.5 if row == place else 0 for row in range(3)}
+        assert f"misses: {words} 20 of 40 *." in caption(broken)

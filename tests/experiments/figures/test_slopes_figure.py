@@ -37,3 +37,11 @@ def test_every_truth_has_its_slopes(tmp_path: Path, drawn: list[Figure]) -> None
         assert ", ".join(told).replace("-", "−") in words
         np.testing.assert_allclose([ticks.get_segments()[0][0, 0] for ticks in axes.collections], -0.5)
     assert "with 5 seeds at each) from N = 10,000 on" in words
+
+
+def test_every_bound_of_total_variation_has_its_row_in_order(tmp_path: Path, drawn: list[Figure]) -> None:
+    tables = toy_tables(certificates=[row for row in ALL if row[0] in ("T6", "T7b", "T7f", "T9")])
+    draw_slopes(tables.measures, tables.certificates, tmp_path / "figure")
+    rows = [label.get_text() for label in drawn[0].axes[0].get_yticklabels()]
+    bases = [f"T7b {basis}" for basis in ("known", "realisable", "plug-in")]
+    assert rows[3:] == ["T6", *bases, "T7f", "T7f, fit", "T7f, fit, coarse"]

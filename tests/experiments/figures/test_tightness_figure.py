@@ -1,5 +1,6 @@
 """Tightness: medians and whiskers of bound over target, by size and over truths."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +81,27 @@ def test_several_settings_are_refused(tmp_path: Path) -> None:
     certificates = toy_tables(truths=(("small", 0), ("small", 1)), sizes=(1_000,), seeds=1).certificates
     with pytest.raises(InputError, match="2 settings"):
         draw_tightness(certificates, tmp_path / "figure")
+
+
+def test_targets_of_one_theorem_are_told_apart(tmp_path: Path, drawn: list[Figure]) -> None:
+    certificates = toy_tables(certificates=[row for row in ALL if row[0] == "T7f"]).certificates
+    words = draw_tightness(certificates, tmp_path / "figure")[2].read_text()
+    (axes,) = (axes for axes in drawn[0].axes if axes.get_visible())
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["T7f", "fit", "fit, coarse"]
+    told = re.findall(r"(T7f[a-z, ]*) [\d.]+ at 1,000 and", words)
+    assert told == ["T7f", "T7f, fit", "T7f, fit, coarse"]
+
+
+@pytest.mark.parametrize("panels", [1, 3, 5])
+def test_no_word_is_cut_at_the_edge(panels: int, tmp_path: Path, drawn: list[Figure]) -> None:
+    theorems = ("T1", "T2", "T6", "T7f", "T9-lower")[-panels:]
+    draw_tightness(
+        toy_tables(certificates=[row for row in ALL if row[0] in theorems]).certificates, tmp_path / "figure"
+    )
+    drawn[0].canvas.draw()
+    whole = drawn[0].bbox
+    assert len(drawn[0].texts) == 2
+    for words in drawn[0].texts:
+        shown = words.get_window_extent()
+        assert whole.x0 <= shown.x0 <= shown.x1 <= whole.x1, words.get_text()
+        assert whole.y0 <= shown.y0 <= shown.y1 <= whole.y1, words.get_text()

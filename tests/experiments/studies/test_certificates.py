@@ -15,7 +15,7 @@ from conv4rec.errors import InputError
 from conv4rec_bounds.divergences import total_variation
 from conv4rec_experiments.fits.fitting import Fit, Settings, fit_many
 from conv4rec_experiments.studies import certificates
-from conv4rec_experiments.studies.certificates import THEOREMS, certificate_rows, refits
+from conv4rec_experiments.studies.certificates import THEOREMS, certificate_rows, coincidences, refits
 from conv4rec_experiments.studies.certificates.consequences import parts
 from conv4rec_experiments.studies.certificates.held_out import subset
 from conv4rec_experiments.studies.certificates.replicate import coins
@@ -145,7 +145,10 @@ def test_targets_of_coincidences_are_those_of_the_laws_that_are_compared() -> No
     _, fits = fitted()
     found = made()[0]
     rows = [row for row in everything() if row["theorem"] == "T7f" and row["seed"] == 0]
-    of_predictors, of_the_fit, _ = sorted(rows, key=lambda row: ("groups" in row["target"], "fit" in row["target"]))
+    assert tuple(row["target"] for row in rows) == coincidences.TARGETS
+    # Truths of other sizes share the targets' words.
+    assert not any(letter.isdigit() for target in coincidences.TARGETS for letter in target)
+    of_predictors, of_the_fit, _ = rows
     slices, laws = found.slices[6:], np.exp(found.log_laws[[6, 14, 22]])
     each = slices.reshape(3, 8, TRUTH.users, -1).sum(axis=(1, 3))
     # Every user has interactions in at least two slices of each block, so that none is left out.

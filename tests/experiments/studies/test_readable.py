@@ -62,7 +62,9 @@ def test_medians_tell_every_truth_protocol_and_size(tmp_path: Path) -> None:
     for row, told in zip(rows, found, strict=True):
         assert float(row["N"]) == told["size"]
         assert float(row["fitted / floor"]) == pytest.approx(told["tv"] / told["floor"], rel=5e-4)
-        assert row["accepted"] == f"{told['accepted']} of 5"
+        fixed = told["protocol"] == "fixed profile"
+        assert (told["accepted"], told["stationary"]) == ((5, None) if fixed else (None, 5))
+        assert row["accepted"] == ("5 of 5" if fixed else "5 of 5 stationary")
     assert {row["truth"] for row in rows} == {"reference", "reference 1"}
     with pytest.raises(InputError, match="independent"):
         write_medians(measures.with_columns(sampling=pl.lit("drifting")), tmp_path / "medians.csv")

@@ -1,6 +1,7 @@
 """Receipts: equal studies have equal bytes, a changed digit is found, and the page is self-contained."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,17 @@ def test_the_page_is_self_contained_and_tells_the_hash(tmp_path: Path) -> None:
     assert "total &lt;variation&gt;" in page
     for outside in ("http", "src=", "<script", "<link"):
         assert outside not in page
+
+
+@pytest.mark.parametrize(("replicates", "verdict", "cell"), [(4, "too few to refute", "–"), (6, "held", "6")])
+def test_a_line_that_nothing_could_refute_is_not_called_held(
+    replicates: int, verdict: str, cell: str, tmp_path: Path
+) -> None:
+    page = write_receipt(certificates(*map(row, range(replicates))), DESCRIPTION, tmp_path)[1].read_text()
+    (line,) = (line for line in page.split("<tr>") if "total &lt;variation&gt;" in line)
+    assert re.sub("<[^>]*>", "", line.split("<td>")[-1]).split("\n")[0] == verdict
+    assert f'data-label="refuted from">{cell}</td>' in line
+    assert ("too few replicates to refute any certificate" in page) == (replicates == 4)
 
 
 def test_the_interval_is_rounded_outward() -> None:

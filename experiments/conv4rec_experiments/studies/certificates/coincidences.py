@@ -12,12 +12,20 @@ from conv4rec_experiments.studies.certificates.refits import TRAINED
 from conv4rec_experiments.studies.certificates.replicate import Replicate
 from conv4rec_experiments.studies.certificates.statement import Statement, Statements, answer
 
-__all__ = ["by_coincidences"]
+__all__ = ["OF_THE_FIT", "TARGETS", "by_coincidences"]
 
 FIRST, BLOCKS = 6, 3
 """The first slice that is compared, and the number of blocks of slices, each with one predictor."""
 
 GROUPS = 10
+
+OF_THE_FIT = "total variation of the fit"
+TARGETS = (
+    "total variation of the predictors, every user over all cells",
+    f"{OF_THE_FIT}, every user over all cells",
+    f"{OF_THE_FIT}, every user over groups of cells",
+)
+"""What is bounded, in the order of the statements; no number of a truth is in it, so that truths can be compared."""
 
 
 def by_coincidences(replicate: Replicate, delta: float) -> Statements:
@@ -26,18 +34,17 @@ def by_coincidences(replicate: Replicate, delta: float) -> Statements:
     Over all cells, for the predictors and for the fit, and for the fit over up to ten groups of items, chosen from the
     first quarter, at each level.
     """
-    users = replicate.truth.users
     every = np.eye(replicate.truth.cells, dtype=np.int64)
-    cells = "every user over all cells"
-    yield _answer(replicate, delta, every, f"the predictors, {cells}", shipped=False)
-    yield _answer(replicate, delta, every, f"the fit, {cells}", shipped=True)
-    member = groups_of_cells(replicate, replicate.sample.blocks[:TRAINED], GROUPS)
-    yield _answer(replicate, delta, member, f"the fit, {users} users over groups of cells", shipped=True)
+    groups = groups_of_cells(replicate, replicate.sample.blocks[:TRAINED], GROUPS)
+    for target, member in zip(TARGETS, (every, every, groups), strict=True):
+        yield _answer(replicate, delta, member, target)
 
 
-def _answer(replicate: Replicate, delta: float, member: NDArray[np.int64], whose: str, *, shipped: bool) -> Statement:
+def _answer(replicate: Replicate, delta: float, member: NDArray[np.int64], target: str) -> Statement:
+    shipped = target.startswith(OF_THE_FIT)
+
     def make() -> tuple[Evidence, float]:
-        rounds = _rounds(replicate, member, whose)
+        rounds = _rounds(replicate, member, target.removeprefix("total variation of "))
         mix = rounds.mix.reshape(-1, replicate.truth.users)
         users = mix.sum(axis=0)
         laws = rounds.laws.reshape(*mix.shape, -1)
@@ -46,12 +53,12 @@ def _answer(replicate: Replicate, delta: float, member: NDArray[np.int64], whose
         if shipped:
             # Rounding must not make it too small.
             distance = min(1.0, total_variation(mixture, law, users) + 1e-12)
-            rounds, target = replace(rounds, distance=distance), total_variation(true, law, users)
+            rounds, measured = replace(rounds, distance=distance), total_variation(true, law, users)
         else:
-            target = sum(total_variation(true, of_block, weight) for of_block, weight in zip(laws, mix, strict=True))
-        return Evidence(cells=replicate.truth.cells, protocol=replicate.declared, rounds=rounds), target
+            measured = sum(total_variation(true, of_block, weight) for of_block, weight in zip(laws, mix, strict=True))
+        return Evidence(cells=replicate.truth.cells, protocol=replicate.declared, rounds=rounds), measured
 
-    return answer("T7f", delta, make, target=f"total variation of {whose}")
+    return answer("T7f", delta, make, target=target)
 
 
 def _rounds(replicate: Replicate, member: NDArray[np.int64], whose: str) -> Rounds:
