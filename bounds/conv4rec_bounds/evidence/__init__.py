@@ -8,6 +8,7 @@ import numpy as np
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence.events import Events, GemPool, refuse_unknown_mix
 from conv4rec_bounds.evidence.held_out import HeldOut
+from conv4rec_bounds.evidence.named import BinnedEvents, NamedLoss, NamedLosses, UserScores
 from conv4rec_bounds.evidence.posterior import Posterior
 from conv4rec_bounds.evidence.protocol import Protocol
 from conv4rec_bounds.evidence.scored import Comparator, References, Scored, UserMeans
@@ -15,6 +16,7 @@ from conv4rec_bounds.evidence.untouched import CellCounts, Ensemble, Prequential
 from conv4rec_bounds.geometry import Network
 
 __all__ = [
+    "BinnedEvents",
     "CellCounts",
     "Comparator",
     "Ensemble",
@@ -22,6 +24,8 @@ __all__ = [
     "Evidence",
     "GemPool",
     "HeldOut",
+    "NamedLoss",
+    "NamedLosses",
     "Posterior",
     "Prequential",
     "Protocol",
@@ -30,6 +34,7 @@ __all__ = [
     "TruthLoss",
     "Untouched",
     "UserMeans",
+    "UserScores",
 ]
 
 
@@ -54,6 +59,8 @@ class Evidence:
         Held-out interactions, read as independent draws given the users.
     pool_sample
         Held-out interactions, read as a random subset of a finite held-out pool.
+    named_losses, user_scores, binned_events
+        Further bounded losses of held-out interactions, scores of users' held-out parts, and events with probabilities.
     untouched, prequential, ensemble, cell_counts
         Losses on interactions that the predictors had not seen, beside the truth's own.
     posterior
@@ -82,6 +89,9 @@ class Evidence:
     comparator: Comparator | None = None
     held_out: HeldOut | None = None
     pool_sample: HeldOut | None = None
+    named_losses: NamedLosses | None = None
+    user_scores: UserScores | None = None
+    binned_events: BinnedEvents | None = None
     untouched: Untouched | None = None
     prequential: Prequential | None = None
     ensemble: Ensemble | None = None

@@ -13,9 +13,12 @@ from conv4rec_bounds.theorems.t7c_draws import DrawnTotalVariation
 from conv4rec_bounds.theorems.t7d_transfer import TransferredTotalVariation
 from conv4rec_bounds.theorems.t7e_truth_loss import TruthsLeastLoss
 from conv4rec_bounds.theorems.t8_pac_bayes import PacBayes
+from conv4rec_bounds.theorems.t9_calibration import CalibrationError
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk
 from conv4rec_bounds.theorems.t9_lower import TotalVariationLower
+from conv4rec_bounds.theorems.t9_parts import HeldOutParts
+from conv4rec_bounds.theorems.t9_users import UserScoreMeans
 from conv4rec_bounds.theorems.t10_what_tv_buys import WhatTotalVariationBuys
 from conv4rec_bounds.theorems.t11_limits import Limits
 
@@ -37,6 +40,9 @@ THEOREMS: tuple[Theorem, ...] = (
     HeldOutRisk(),
     HeldOutPool(),
     TotalVariationLower(),
+    HeldOutParts(),
+    UserScoreMeans(),
+    CalibrationError(),
     WhatTotalVariationBuys(),
     Limits(),
 )
