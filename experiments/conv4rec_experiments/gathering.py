@@ -34,6 +34,7 @@ from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses, uniform_ris
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk, mean_upper
 from conv4rec_experiments.draws import Draws, draw_around, profile_popularity
 from conv4rec_experiments.events import popularity_events
+from conv4rec_experiments.judging import Judged
 from conv4rec_experiments.truths import user_mix
 
 if TYPE_CHECKING:
@@ -70,11 +71,23 @@ class Declared:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Evidence, the smoothing of the held-out predictor, and the draws around the weights."""
+    """Evidence, and what it was made of.
+
+    Attributes
+    ----------
+    evidence, smoothing, draws
+        What theorems may look at, the smoothing of the held-out predictors, and the draws around the weights.
+    judged
+        Losses, ranks and probabilities of the whole held-out part, if there is one.
+    sample
+        Places of the interactions of the held-out part that were drawn from it, if it is read as a finite pool.
+    """
 
     evidence: Evidence
     smoothing: float
     draws: Draws
+    judged: Judged | None = None
+    sample: NDArray[np.int64] | None = None
 
 
 def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Declared, delta: float) -> Gathered:
@@ -102,10 +115,18 @@ def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Decla
         **_scored(model, own["scored"], draws, truth),
     )
     smoothing = _smoothing(own.get("validation"), evidence.cells, delta)
-    evidence = _with_held_out(evidence, own.get("held_out"), smoothing, split.seed)
-    if evidence.held_out is not None and evidence.protocol.sampling == "independent":
-        evidence = replace(evidence, **_independent_held_out(model, own["held_out"], truth))
-    return Gathered(evidence, smoothing, draws)
+    found = own.get("held_out")
+    if found is None:
+        return Gathered(evidence, smoothing, draws)
+    judged, sample = Judged.of(model, found, smoothing), None
+    parts: dict[str, Any] = {"held_out": HeldOut(found.joint, found.cells, smoothing)}
+    if evidence.protocol.sampling == "independent":
+        parts |= _independent_held_out(model, found, truth) | judged.evidence(None)
+    elif len(found.joint) > 1:
+        sample = _half(len(found.joint), split.seed)
+        drawn = HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=found.cells)
+        parts |= {"pool_sample": drawn} | judged.evidence(sample)
+    return Gathered(replace(evidence, **parts), smoothing, draws, judged, sample)
 
 
 def _protocol(model: Conv4Rec, declared: Declared) -> Protocol:
@@ -256,18 +277,11 @@ def _smoothing(validation: LogProbabilities | None, cells: int, delta: float) ->
     return min(SMOOTHING_GRID, key=promised)
 
 
-def _with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing: float, seed: int | None) -> Evidence:
-    """Add a held-out part, and for a finite pool a uniformly random half of it, drawn without a look at the losses."""
-    if found is None:
-        return evidence
-    evidence = replace(evidence, held_out=HeldOut(found.joint, found.cells, smoothing))
-    pool = len(found.joint)
-    if evidence.protocol.sampling == "independent" or pool < 2:
-        return evidence
+def _half(pool: int, seed: int | None) -> NDArray[np.int64]:
+    """Draw a uniformly random half of a pool without a look at the losses."""
     # A key of its own keeps the draw apart from the streams that split the data and trained the model.
     stream = np.random.SeedSequence(seed or 0, spawn_key=(HALF_OF_POOL,))
-    sample = np.random.default_rng(stream).permutation(pool)[: pool // 2]
-    return replace(evidence, pool_sample=HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=found.cells))
+    return np.random.default_rng(stream).permutation(pool)[: pool // 2]
 
 
 def count_table(part: Interactions) -> NDArray[np.int64]:

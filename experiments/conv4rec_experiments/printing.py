@@ -26,6 +26,7 @@ __all__ = [
     "print_evaluation",
     "print_frame",
     "print_lines",
+    "print_parts",
     "print_paths",
     "print_plans",
     "print_training",
@@ -79,7 +80,19 @@ def print_evaluation(evaluation: Evaluation) -> None:
     console.print(losses)
 
     print_certificates(evaluation.certificate_rows(), evaluation.report)
+    print_parts(evaluation.part_rows())
     print_lines("", headline(evaluation))
+
+
+def print_parts(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what certificates of several quantities say about each, beside its value on the sample."""
+    if not rows:
+        return
+    table = _table("parts of the certificates", ("theorem", "part"), ("value", "sample", "measured", "trivial"))
+    for row in rows:
+        amounts = (number(row[name]) for name in ("sample", "measured", "trivial"))
+        table.add_row(row["theorem"], f"{row['part']} ({row['unit']})", bound(row), *amounts)
+    console.print(table)
 
 
 def print_certificates(rows: Sequence[Mapping[str, Any]], report: Report) -> None:

@@ -215,11 +215,13 @@ def test_on_a_known_truth_every_certificate_lies_above_what_it_bounds(known):
     law = truth.law[split.scored.user, split.scored.item * truth.levels + split.scored.level]
     assert evaluation.evidence.scored.truth_risk == pytest.approx(-np.log(law).mean())
     for certificate in evaluation.report:
-        if certificate.value is not None and certificate.theorem != "T11":
+        # Limits of T11 are not about this model, and the expectation of NDCG has no closed form: its parts follow.
+        if certificate.value is not None and certificate.theorem not in ("T11", "T9-users"):
             measured = evaluation.measured[certificate.theorem].value
             assert certificate.value >= measured if certificate.side == "upper" else certificate.value <= measured
     answered = {certificate.theorem for certificate in evaluation.report if certificate.value is not None}
-    assert answered == {"T1", "T2", "T4", "T5", "T6", "T7a", "T7c", "T7e", "T8", "T9", "T9-lower", "T10", "T11"}
+    held_out = {"T9", "T9-lower", "T9-parts", "T9-users", "T9-calibration"}
+    assert answered == {"T1", "T2", "T4", "T5", "T6", "T7a", "T7c", "T7e", "T8", "T10", "T11"} | held_out
     probabilities = model.predict_proba(list(range(truth.users))).reshape(truth.users, truth.cells)
     mix = np.bincount(split.scored.user, minlength=truth.users) / len(split.scored)
     distance = mix @ np.abs(probabilities - truth.law).sum(axis=1) / 2

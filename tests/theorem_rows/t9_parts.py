@@ -31,8 +31,8 @@ FULL = evidence()
 
 def again(given: Evidence, certificate: Certificate) -> float:
     values = given.named_losses.losses[0].values
-    # That V_W is the betting bound's is held by tests/bounds/test_t9_parts.py.
-    return float(values.mean() + math.sqrt(2 * certificate.quantities["V_W"] * math.log(40) / values.size))
+    # That V_P is the betting bound's is held by tests/bounds/test_t9_parts.py.
+    return float(values.mean() + math.sqrt(2 * certificate.quantities["V_P"] * math.log(40) / values.size))
 
 
 def replicates() -> Iterator[tuple[float, float]]:
@@ -70,7 +70,7 @@ ROW = Row(
             "J": st.integers(1, 100),
             "delta": confidences,
             "lbar": risks,
-            "V_W": st.floats(0, 600),
+            "V_P": st.floats(0, 600),
         }
     ),
     evidence=evidence,
@@ -83,8 +83,8 @@ ROW = Row(
         (replace(FULL, protocol=Protocol("finite pool")), "neither declared independent"),
         (evidence(pool=10_000), "the whole pool"),
     ),
-    rises_in=("J", "lbar", "V_W"),
-    vanishing=("Delta_W",),
+    rises_in=("J", "lbar", "V_P"),
+    vanishing=("Delta_P",),
     replicates=replicates,
     unrefused={"A1": touched, "A2": bursts},
 )

@@ -80,6 +80,7 @@ ROW = Row(
         (evidence(untouched=False), "has seen"),
         (evidence(1), "at least 2"),
         (replace(FULL, protocol=Protocol("neither")), "neither declared independent draws"),
+        (replace(FULL, protocol=Protocol("finite pool")), "nor given as random subsets"),
         (evidence(whole_users=True), "users were not declared independent"),
     ),
     falls_in=("J", "V_S"),

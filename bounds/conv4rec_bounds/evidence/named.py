@@ -133,6 +133,9 @@ class UserScores:
     ----------
     scores
         Name and scores, each of shape (user,), of the same users: those who have held-out interactions.
+    pools
+        True if, given its size, each held-out part is a uniformly random subset of a pool of its user's own, drawn
+        without regard to the other users.
     whole_users
         True if nothing of these users, their profiles included, was used to make the model.
     untouched
@@ -151,6 +154,7 @@ class UserScores:
     """
 
     scores: Mapping[str, NDArray[np.float64]]
+    pools: bool = field(default=False, kw_only=True)
     whole_users: bool = field(default=False, kw_only=True)
     untouched: bool = field(default=True, kw_only=True)
 

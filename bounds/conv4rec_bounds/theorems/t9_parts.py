@@ -3,9 +3,9 @@ r"""T9-parts: the means of J named bounded losses of one model at once, from hel
 With probability at least :math:`1-\delta`, a J-th of it for each loss,
 
 .. math::
-    \mathbb E\bar\ell \le \bar\ell + \sqrt{\tfrac{2V_W\log(J/\delta)}{N}} ,
+    \mathbb E\bar\ell \le \bar\ell + \sqrt{\tfrac{2V_P\log(J/\delta)}{N}} ,
 
-where :math:`V_W` expresses the deviation of the betting bound (`conv4rec_bounds.betting`) as a variance.
+where :math:`V_P` expresses the deviation of the betting bound (`conv4rec_bounds.betting`) as a variance.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ __all__ = ["HeldOutParts", "neither_draws_nor_a_pool"]
 
 N, J, delta_symbol = sympy.symbols("N J delta", positive=True)
 mean = sympy.Symbol("lbar", real=True)
-bet_variance = sympy.Symbol("V_W", nonnegative=True)
-deviation = sympy.Symbol("Delta_W", nonnegative=True)
+bet_variance = sympy.Symbol("V_P", nonnegative=True)
+deviation = sympy.Symbol("Delta_P", nonnegative=True)
 
 PARTS = Formula(
     value=mean + deviation,
@@ -81,8 +81,8 @@ class HeldOutParts(Theorem):
             _sampling,
         ),
     )
-    example: ClassVar[Mapping[str, Number]] = {"N": 10_000, "J": 3, "delta": 0.05, "lbar": 1.4, "V_W": 0.5}
-    moves = ("N", "J", "delta", "V_W", "lbar")
+    example: ClassVar[Mapping[str, Number]] = {"N": 10_000, "J": 3, "delta": 0.05, "lbar": 1.4, "V_P": 0.5}
+    moves = ("N", "J", "delta", "V_P", "lbar")
 
     @property
     def formula(self) -> Formula:
@@ -100,7 +100,7 @@ class HeldOutParts(Theorem):
             for loss, share in zip(part.losses, paid, strict=True)
         ]
         sizes: dict[str, Number] = {"N": part.size, "J": count, "delta": delta}
-        ends = [PARTS.upper(**sizes, lbar=m, V_W=v) for m, v in zip(means, variances, strict=True)]
+        ends = [PARTS.upper(**sizes, lbar=m, V_P=v) for m, v in zip(means, variances, strict=True)]
         first, value = part.losses[0], ends[0]
         quantities = {loss.name: end for loss, end in zip(part.losses, ends, strict=True)}
         quantities |= {f"{loss.name}, sample mean": m for loss, m in zip(part.losses, means, strict=True)}

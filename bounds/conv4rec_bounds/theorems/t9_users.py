@@ -72,10 +72,10 @@ def _dependent(evidence: Evidence) -> str | None:
                 "declare it if it is true"
             )
         return None
-    if evidence.protocol.sampling == "neither":
+    if not part.pools and evidence.protocol.sampling != "independent":
         return (
-            "the users' held-out parts were neither declared independent draws given the users nor random subsets of "
-            "each one's own pool, so their scores may depend on each other; declare the one that is true"
+            "the users' held-out parts were neither declared independent draws given the users nor given as random "
+            "subsets of each one's own pool, so their scores may depend on each other; declare the one that is true"
         )
     return None
 
@@ -126,7 +126,7 @@ class UserScoreMeans(Theorem):
             distance = exact(measured) - exact(betting_lower(scores, share))
             variance = deviation_variance(distance, part.size, share)
             end = max(0.0, USERS.lower(**sizes, Sbar=measured, V_S=variance))
-            quantities |= {name: end, f"{name}, sample mean": measured}
+            quantities |= {f"{name}, lower end": end, f"{name}, sample mean": measured}
             first.append((name, end, variance))
         name, value, variance = first[0]
         measured = quantities[f"{name}, sample mean"]

@@ -106,6 +106,7 @@ def render(page: Page) -> str:
         headline=headline(evaluation, failure),
         parts=[(part, list(rows)) for part, rows in groupby(evaluation.losses, key=lambda row: row.part)],
         rows=evaluation.certificate_rows(),
+        parts_of_certificates=evaluation.part_rows(),
         confidence=confidence(failure),
         failure=failure,
         images=[(figure, b64encode(figure.png.read_bytes()).decode()) for figure in page.figures],

@@ -17,6 +17,7 @@ from conv4rec_experiments.studies.certificates.consequences import limits, what_
 from conv4rec_experiments.studies.certificates.distances import fast_rate, oracle_inequality
 from conv4rec_experiments.studies.certificates.drawn import drawn_distance, pac_bayes
 from conv4rec_experiments.studies.certificates.held_out import falsification, held_out_pool, held_out_risk
+from conv4rec_experiments.studies.certificates.judged import calibration, losses_of_parts, scores_of_users
 from conv4rec_experiments.studies.certificates.refits import least_losses, refit_prefixes
 from conv4rec_experiments.studies.certificates.replicate import Replicate, coins
 from conv4rec_experiments.studies.certificates.risks import frozen_codes, new_users, norms, parameter_count
@@ -43,6 +44,9 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
     "T9": held_out_risk,
     "T9-pool": held_out_pool,
     "T9-lower": falsification,
+    "T9-parts": losses_of_parts,
+    "T9-users": scores_of_users,
+    "T9-calibration": calibration,
     "T10": what_it_buys,
     "T11": limits,
 }
