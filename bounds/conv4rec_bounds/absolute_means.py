@@ -122,8 +122,8 @@ def _grid(values: Array, place: NDArray[np.int64]) -> tuple[Array, Weights]:
     for sign, signed in enumerate((-values, values)):
         heights = np.floor(np.maximum((1 + signed) / 2 - MARGIN, 0) * 2.0**UNIT_LOG2).astype(np.int64)
         cell, above = heights >> UNIT_BITS, heights & (2**UNIT_BITS - 1)
-        np.add.at(weights, (place, sign, cell), 2**UNIT_BITS - above)
-        np.add.at(weights, (place, sign, cell + 1), above)
+        np.add.at(weights[:, sign], (place, cell), 2**UNIT_BITS - above)
+        np.add.at(weights[:, sign], (place, cell + 1), above)
     occupied = np.flatnonzero(weights.any(axis=(0, 1)))
     return occupied / 2.0**BINS_LOG2, weights[:, :, occupied]
 

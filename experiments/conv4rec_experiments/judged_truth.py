@@ -1,4 +1,4 @@
-"""Exact values, under a known truth, of what a model is judged by: losses of both tasks, hits, calibration of levels."""
+"""Exact values, under a known truth, of what a model is judged by: losses of both tasks, hits, calibration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 def level_law(law: Array) -> Array:
-    """Return P(level | user, item), shape (user, item, level), of a table of joint probabilities; uniform where none is.
+    """Return P(level | user, item), shape (user, item, level), of joint probabilities; uniform where none is.
 
     >>> level_law(np.array([[[0.2, 0.6], [0.0, 0.0]]])).round(2).tolist()
     [[[0.25, 0.75], [0.5, 0.5]]]
@@ -58,9 +58,7 @@ def expected_hits(true: Array, law: Array, shown: NDArray[np.bool_], cutoff: int
     return float((true.sum(axis=2) * listed).sum(axis=1).mean())
 
 
-def expected_miscalibration(
-    true: Array, law: Array, mix: Array, chosen: NDArray[np.bool_], edges: Array
-) -> float:
+def expected_miscalibration(true: Array, law: Array, mix: Array, chosen: NDArray[np.bool_], edges: Array) -> float:
     """Return the calibration error of the probability that the level is one of the chosen, on bins with these edges."""
     consumed = true.sum(axis=2)
     claimed = level_law(law)[:, :, chosen].sum(axis=2)

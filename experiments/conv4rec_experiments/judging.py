@@ -80,9 +80,12 @@ class Judged:
             "user_scores": UserScores(self.drawn(chosen).scores, pools=rows is not None),
         }
         if self.events is not None:
-            parts = ("happened", "probabilities", "bins")
-            drawn = ({name: v[chosen] for name, v in getattr(self.events, part).items()} for part in parts)
-            found["binned_events"] = BinnedEvents(*drawn, pool)
+            found["binned_events"] = BinnedEvents(
+                {name: values[chosen] for name, values in self.events.happened.items()},
+                {name: values[chosen] for name, values in self.events.probabilities.items()},
+                {name: values[chosen] for name, values in self.events.bins.items()},
+                pool,
+            )
         return found
 
     def drawn(self, rows: Rows) -> RankedPart:
@@ -91,7 +94,7 @@ class Judged:
         return replace(ranked, user=ranked.user[rows], item=ranked.item[rows], rank=ranked.rank[rows])
 
     def over_the_pool(self, rows: Rows) -> dict[str, dict[str, float]]:
-        """Return, by theorem and name, what is certified if these rows are a random subset: exact values of the pool."""
+        """Return, by theorem and name, the exact values for the pool of which these rows are a random subset."""
         users, sizes = np.unique(self.ranked.user[rows], return_counts=True)
         found = {
             "T9-parts": {loss.name: float(loss.values.mean()) for loss in self.losses.losses},
@@ -116,30 +119,18 @@ def _losses(model: Conv4Rec, found: LogProbabilities, smoothing: float) -> Named
     if data.n_levels == 1:
         return NamedLosses((implicit,))
     # A level's probability is the quotient of two; rounding may leave it a hair above 1.
-    level = smoothed_losses(
-        np.minimum(found.joint - found.implicit, 0.0), np.full(len(part), data.n_levels), smoothing
-    )
+    level = smoothed_losses(np.minimum(found.joint - found.implicit, 0.0), np.full(len(part), data.n_levels), smoothing)
     values = data.level_values
     low, high = float(values.min()), float(values.max())
     users, chosen = data.user_ids.gather(part.user), data.item_ids.gather(part.item)
     expected = np.clip(model.expected_level(users, chosen), low, high)
-    return NamedLosses(
-        (
-            NamedLoss(
-                EXPLICIT, "nats", level.losses, level.low, level.high, trivial=math.log(data.n_levels), error=level.error
-            ),
-            implicit,
-            NamedLoss(
-                LEVEL_ERROR,
-                "levels",
-                np.abs(values[part.level] - expected),
-                0.0,
-                high - low,
-                trivial=(high - low) / 2,
-                error=2.0**-53 * (high - low),
-            ),
-        )
+    explicit = NamedLoss(
+        EXPLICIT, "nats", level.losses, level.low, level.high, trivial=math.log(data.n_levels), error=level.error
     )
+    errors = np.abs(values[part.level] - expected)
+    rounding = 2.0**-53 * (high - low)
+    level_error = NamedLoss(LEVEL_ERROR, "levels", errors, 0.0, high - low, trivial=(high - low) / 2, error=rounding)
+    return NamedLosses((explicit, implicit, level_error))
 
 
 def level_sets(data: Interactions) -> dict[str, Mask]:

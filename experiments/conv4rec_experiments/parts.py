@@ -25,8 +25,8 @@ def part_rows(
     Returns
     -------
     list
-        Rows with ``theorem, part, unit, side, value, sample, measured, trivial``: ``sample`` is the mean or the error of
-        the held-out interactions or users from which the bound starts.
+        Rows with ``theorem, part, unit, side, value, sample, measured, trivial``: ``sample`` is the mean or the error
+        on the held-out interactions or users from which the bound starts.
 
     Examples
     --------
@@ -54,7 +54,9 @@ def _losses(by_number: Mapping[str, Certificate], evidence: Evidence) -> Iterato
 def _scores(by_number: Mapping[str, Certificate], evidence: Evidence) -> Iterator[dict[str, Any]]:
     if (certificate := by_number.get("T9-users")) and evidence.user_scores:
         for name in evidence.user_scores.scores:
-            yield _row(certificate, name, "share", "lower", certificate.quantities[f"{name}, sample mean"], 0.0, LOWER_END)
+            yield _row(
+                certificate, name, "share", "lower", certificate.quantities[f"{name}, sample mean"], 0.0, LOWER_END
+            )
 
 
 def _errors(by_number: Mapping[str, Certificate], evidence: Evidence) -> Iterator[dict[str, Any]]:

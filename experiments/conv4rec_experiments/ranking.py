@@ -96,9 +96,9 @@ class RankedPart:
         return (
             np.bincount(once, minlength=users).astype(np.float64),
             np.bincount(row, minlength=users).astype(np.float64),
-            np.bincount(once, gains, minlength=users),
-            np.bincount(once, hits[self._distinct], minlength=users),
-            np.bincount(row, hits, minlength=users),
+            np.bincount(once, gains, minlength=users).astype(np.float64),
+            np.bincount(once, hits[self._distinct], minlength=users).astype(np.float64),
+            np.bincount(row, hits, minlength=users).astype(np.float64),
         )
 
     @property
@@ -113,7 +113,7 @@ class RankedPart:
         ``part`` maps users to the sizes of their subsets. All three are linear in a subset if no item repeats; else
         only the share of hits is, and the others are left out.
         """
-        distinct, size, gains, once, hits = self._sums
+        _, size, gains, once, hits = self._sums
         drawn = np.array([part.get(user, 0) for user in self.users.tolist()], dtype=np.float64)
         kept = drawn > 0
         share = (drawn / size)[kept]

@@ -12,10 +12,12 @@ from conv4rec_bounds import Evidence, Protocol, Report, Scored, UserMeans, certi
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
-from conv4rec_experiments.log_probability_tables import read_held_out
+from conv4rec_experiments.files import write_csv
+from conv4rec_experiments.judged_tables import read_events, read_losses, read_user_scores
+from conv4rec_experiments.log_probability_tables import LOG_PROBABILITY, read_held_out, read_table
 from conv4rec_experiments.weight_files import read_network
 
-__all__ = ["certificate_rows", "certify_log_probabilities", "certify_weights", "write_report"]
+__all__ = ["certificate_rows", "certify_log_probabilities", "certify_weights", "table_evidence", "write_report"]
 
 UNDECLARED = Protocol("neither")
 """What a file tells about how its data came about: nothing, so that theorems that need more refuse by name."""
@@ -81,24 +83,13 @@ def certify_weights(
     return certify(evidence, delta)
 
 
-def certify_log_probabilities(
-    path: str | PathLike[str],
-    *,
-    protocol: Protocol = UNDECLARED,
-    cells: int | None = None,
-    pool: int | None = None,
-    smoothing: float = DEFAULT_SMOOTHING,
-    delta: float = 0.05,
-) -> Report:
-    r"""Certify any model from the log-probabilities that it gave to held-out interactions (T9, T9-pool).
+def certify_log_probabilities(path: str | PathLike[str], *, delta: float = 0.05, **options: Any) -> Report:
+    r"""Certify any model from what it said about held-out interactions (T9, T9-pool, T9-parts, T9-calibration).
 
     Parameters
     ----------
-    path, cells, pool, smoothing
-        The table and how to read it (see `conv4rec_experiments.log_probability_tables.read_held_out`).
-    protocol
-        ``"independent"``: given the users, the interactions are independent draws; ``"finite pool"``: the (sampled)
-        rows are a uniformly random proper subset of a pool. No table can tell, so by default nothing is declared.
+    path, options
+        The table and how to read it (see `table_evidence`).
     delta
         The failure probability that all certificates share.
 
@@ -119,15 +110,78 @@ def certify_log_probabilities(
     >>> report["T9"].status.value, report["T9"].terms["held-out mean loss"] > 1.5
     ('valid', True)
     """
+    return certify(table_evidence(path, **options), delta)
+
+
+def table_evidence(
+    path: str | PathLike[str] | None,
+    *,
+    protocol: Protocol = UNDECLARED,
+    user_scores: str | PathLike[str] | None = None,
+    whole_users: bool = False,
+    cells: int | None = None,
+    pool: int | None = None,
+    smoothing: float = DEFAULT_SMOOTHING,
+    levels: int | None = None,
+    level_range: float | None = None,
+) -> Evidence:
+    r"""Read what any model said about held-out interactions, and the scores of users, as evidence.
+
+    Parameters
+    ----------
+    path
+        A table of held-out interactions (see `conv4rec_experiments.log_probability_tables.read_held_out`, and
+        `conv4rec_experiments.judged_tables` for its further columns), or None.
+    protocol
+        ``"independent"``: given the users, the interactions are independent draws; ``"finite pool"``: the (sampled)
+        rows are a uniformly random proper subset of a pool. No table can tell, so by default nothing is declared.
+    user_scores
+        A table of the scores of users' held-out parts. Under the protocol ``"finite pool"`` they are declared random
+        subsets of each user's own pool.
+    whole_users
+        Declares that nothing of these users made the model.
+    cells, pool, smoothing, levels, level_range
+        How to read the first table.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or its columns are missing or contradict what is declared.
+    RefusedError
+        If a value is none that a model can give.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     scores = Path(folder, "users.csv")
+    ...     _ = scores.write_text("user,recall\n1,0.5\n2,0.25\n")
+    ...     table_evidence(None, user_scores=scores).user_scores.size
+    2
+    """
     finite_pool = protocol.sampling == "finite pool"
-    part = read_held_out(path, cells=cells, finite_pool=finite_pool, pool=pool, smoothing=smoothing)
-    evidence = Evidence(
-        cells=int((part.cells if part.pool is None else part.pool).max()),
-        protocol=protocol,
-        held_out=replace(part, pool=None),
-        pool_sample=part if finite_pool else None,
-    )
-    return certify(evidence, delta)
+    parts: dict[str, Any] = {}
+    if path is not None:
+        table = Path(path)
+        losses = read_losses(
+            table,
+            levels=levels,
+            level_range=level_range,
+            cells=cells,
+            finite_pool=finite_pool,
+            pool=pool,
+            smoothing=smoothing,
+        )
+        events = read_events(table, finite_pool=finite_pool, pool=pool)
+        parts |= {"named_losses": losses, "binned_events": events}
+        # A table without joint probabilities may still hold something else.
+        if (losses is None and events is None) or LOG_PROBABILITY in read_table(table).columns:
+            part = read_held_out(table, cells=cells, finite_pool=finite_pool, pool=pool, smoothing=smoothing)
+            parts |= {"held_out": replace(part, pool=None), "pool_sample": part if finite_pool else None}
+            cells = int((part.cells if part.pool is None else part.pool).max())
+    if user_scores is not None:
+        parts["user_scores"] = read_user_scores(user_scores, pools=finite_pool, whole_users=whole_users)
+    return Evidence(cells=cells or 1, protocol=protocol, **parts)
 
 
 def certificate_rows(report: Report) -> list[dict[str, Any]]:
@@ -135,14 +189,23 @@ def certificate_rows(report: Report) -> list[dict[str, Any]]:
     return [row | {"measured": None, "measured_as": None} for row in report.rows()]
 
 
-def write_report(report: Report, folder: Path, origin: Mapping[str, Any] | None = None) -> list[Path]:
+def write_report(
+    report: Report,
+    folder: Path,
+    origin: Mapping[str, Any] | None = None,
+    parts: Sequence[Mapping[str, Any]] = (),
+) -> list[Path]:
     """Write the certificates of a report as JSON, CSV, LaTeX and figure into a folder; return their paths.
 
-    The JSON file keeps what is said about the origin, such as the file and what was declared.
+    The JSON file keeps what is said about the origin, such as the file and what was declared. Rows of
+    `conv4rec_experiments.parts.part_rows`, if there are any, have a table of their own.
     """
     rows = certificate_rows(report)
     record = report.record() | {"origin": dict(origin or {})}
+    if parts:
+        record["parts"] = list(parts)
     return [
         *write_certificates(rows, folder, record, delta=float(report.budget.total)),
+        *([write_csv(folder / "parts.csv", parts)] if parts else []),
         *draw_certificates(rows, folder / "certificates"),
     ]

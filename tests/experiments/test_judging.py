@@ -35,7 +35,9 @@ def ratings(levels: int = 3, repeats: bool = False) -> Interactions:
 
 
 def trained(split, **options) -> Conv4Rec:
-    return Conv4Rec(channels=2, code=3, epochs=2, device="cpu", **options).fit(split.interactions, split, progress=False)
+    return Conv4Rec(channels=2, code=3, epochs=2, device="cpu", **options).fit(
+        split.interactions, split, progress=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,10 @@ def test_scores_are_those_of_another_library(relevant, seed, cutoff) -> None:
     scores = np.random.default_rng(seed).permutation(30).astype(float)
     items = np.array(sorted(relevant))
     part = RankedPart(
-        np.zeros_like(items), items, ranks_in(scores[None], np.ones((1, 30), dtype=bool))[0, items], Cutoffs(cutoff, cutoff)
+        np.zeros_like(items),
+        items,
+        ranks_in(scores[None], np.ones((1, 30), dtype=bool))[0, items],
+        Cutoffs(cutoff, cutoff),
     )
     found = {name.split("@")[0]: values[0] for name, values in part.scores.items()}
     ranked = np.argsort(-scores)

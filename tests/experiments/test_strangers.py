@@ -380,10 +380,15 @@ def test_the_page_on_a_peer_library_does_what_it_says(tmp_path):
     measured = float(printed[1].split(": ")[1])
     assert measured < bound < measured + 0.25
     assert bound < trivial - 0.25
-    assert re.fullmatch(r"The bound \d+\.\d+ holds but is no better than the trivial value 4\.787\.", printed[2])
-    (line,) = (line for block in blocks("strangers.md", "console") for line in block.splitlines() if "ease.csv" in line)
-    assert printed[0] in command(tmp_path, line)
+    assert re.fullmatch(r"The bound \d+\.\d+ holds but is no better than the trivial value 4\.787\.", printed[-1])
+    lines = [line for block in blocks("strangers.md", "console") for line in block.splitlines() if "ease.csv" in line]
+    assert printed[0] in command(tmp_path, lines[0])
     assert (tmp_path / "ease" / "certificates.csv").exists()
+    half, certified = (
+        float(number) for number in re.findall(r"\b0\.\d+", next(x for x in printed if "Recall@20" in x))
+    )
+    assert half - 0.1 < certified < half
+    assert f"Recall@20 (share) ≥ {certified:.2f}"[:-1] in " ".join(command(tmp_path, lines[1]).split())
 
 
 def test_the_page_on_plans_shows_what_is_printed(tmp_path):

@@ -13,7 +13,11 @@ from theorem_rows.common import REPLICATES, certified_value, confidences, scored
 from theorem_rows.row import Row
 
 INDEPENDENT = Protocol("independent")
-CLAIMED, TRUE, SHARES = np.array([0.1, 0.4, 0.7, 0.95]), np.array([0.15, 0.35, 0.8, 0.9]), np.array([0.4, 0.3, 0.2, 0.1])
+CLAIMED, TRUE, SHARES = (
+    np.array([0.1, 0.4, 0.7, 0.95]),
+    np.array([0.15, 0.35, 0.8, 0.9]),
+    np.array([0.4, 0.3, 0.2, 0.1]),
+)
 """What a model says in four bins, what is true there, and how often an interaction falls into each."""
 
 

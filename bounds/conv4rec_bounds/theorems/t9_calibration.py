@@ -106,7 +106,9 @@ class CalibrationError(Theorem):
         quantities: dict[str, float] = {}
         variances = []
         for name, happened in part.happened.items():
-            shares = [budget.spend(f"{self.number}: {name}, {side}", delta / (2 * count)) for side in ("upper", "lower")]
+            shares = [
+                budget.spend(f"{self.number}: {name}, {side}", delta / (2 * count)) for side in ("upper", "lower")
+            ]
             values, bins = happened - part.probabilities[name], part.bins[name]
             measured = binned_error_upper(values, bins)
             distance = exact(absolute_means_upper(values, bins, shares[0])) - exact(measured)

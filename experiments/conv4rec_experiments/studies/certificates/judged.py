@@ -43,7 +43,7 @@ def losses_of_parts(replicate: Replicate, delta: float) -> Statements:
         user, item, level = (np.repeat(axis, counts[counts > 0]) for axis in np.nonzero(counts))
         values = np.arange(1.0, law.shape[2] + 1)
         expected = expected_losses(true, law, user_mix(counts.sum(axis=2)), DEFAULT_SMOOTHING, values)
-        losses = (_smoothed(IMPLICIT, law.sum(axis=2)[user, item], law.shape[1]),)
+        losses: tuple[NamedLoss, ...] = (_smoothed(IMPLICIT, law.sum(axis=2)[user, item], law.shape[1]),)
         if law.shape[2] > 1:
             levels = level_law(law)[user, item]
             # Sums of probabilities times levels may leave the scale by rounding.
@@ -53,9 +53,7 @@ def losses_of_parts(replicate: Replicate, delta: float) -> Statements:
                 *losses,
                 NamedLoss(LEVEL_ERROR, "levels", error, 0.0, values[-1] - 1, error=1e-12),
             )
-        evidence = Evidence(
-            cells=replicate.truth.cells, protocol=replicate.declared, named_losses=NamedLosses(losses)
-        )
+        evidence = Evidence(cells=replicate.truth.cells, protocol=replicate.declared, named_losses=NamedLosses(losses))
         return evidence, expected[losses[0].name]
 
     yield answer("T9-parts", delta, make)
@@ -108,9 +106,7 @@ def calibration(replicate: Replicate, delta: float) -> Statements:
         claimed = level_law(law)[:, :, high].sum(axis=2).clip(0, 1)
         edges = bin_edges(claimed.ravel())
         told = claimed[user, item]
-        events = BinnedEvents(
-            {HIGH: high[level]}, {HIGH: told}, {HIGH: np.searchsorted(edges, told, side="right")}
-        )
+        events = BinnedEvents({HIGH: high[level]}, {HIGH: told}, {HIGH: np.searchsorted(edges, told, side="right")})
         evidence = Evidence(cells=replicate.truth.cells, protocol=replicate.declared, binned_events=events)
         return evidence, expected_miscalibration(true, law, user_mix(counts.sum(axis=2)), high, edges)
 
