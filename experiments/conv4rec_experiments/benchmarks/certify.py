@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from conv4rec_bounds import (
+    BinnedEvents,
     CellCounts,
     Comparator,
     Ensemble,
@@ -16,6 +17,8 @@ from conv4rec_bounds import (
     Evidence,
     GemPool,
     HeldOut,
+    NamedLoss,
+    NamedLosses,
     Network,
     Posterior,
     Prequential,
@@ -25,6 +28,7 @@ from conv4rec_bounds import (
     TruthLoss,
     Untouched,
     UserMeans,
+    UserScores,
     certify,
 )
 
@@ -49,6 +53,7 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
     weights = {name: 0.1 * rng.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
     cells = items * levels
     losses, own = 8.0, TruthLoss(7.9, "known")
+    told = rng.random(HELD_OUT)
     return Evidence(
         cells=cells,
         protocol=Protocol("independent", users="independent"),
@@ -59,6 +64,11 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
         user_means=UserMeans(USERS, losses),
         comparator=Comparator(excess=0.0, oscillation=20.0, risk=7.9),
         held_out=HeldOut(-rng.uniform(2, 14, size=HELD_OUT), np.full(HELD_OUT, cells)),
+        named_losses=NamedLosses((NamedLoss("level error", "levels", 4 * rng.random(HELD_OUT), 0.0, 9.0),)),
+        user_scores=UserScores({"recall": rng.random(USERS)}),
+        binned_events=BinnedEvents(
+            {"high": rng.random(HELD_OUT) < told}, {"high": told}, {"high": (10 * told).astype(np.int64)}
+        ),
         untouched=Untouched(HELD_OUT, losses, own),
         prequential=Prequential(SCORED, losses, own, distance=0.01),
         ensemble=Ensemble(SCORED, np.full(4, losses), np.full(4, 1e5), own),
