@@ -15,6 +15,7 @@ from conv4rec_bounds.certificate import Certificate, Status
 from conv4rec_bounds.certify import Report, certify
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence import (
+    BinnedEvents,
     CellCounts,
     Comparator,
     Ensemble,
@@ -22,6 +23,8 @@ from conv4rec_bounds.evidence import (
     Evidence,
     GemPool,
     HeldOut,
+    NamedLoss,
+    NamedLosses,
     Paired,
     Posterior,
     Prequential,
@@ -33,6 +36,7 @@ from conv4rec_bounds.evidence import (
     TruthLoss,
     Untouched,
     UserMeans,
+    UserScores,
 )
 from conv4rec_bounds.geometry import Network
 from conv4rec_bounds.running import RunningInterval, running_interval
@@ -40,6 +44,7 @@ from conv4rec_bounds.theorems import THEOREMS
 
 __all__ = [
     "THEOREMS",
+    "BinnedEvents",
     "Budget",
     "CellCounts",
     "Certificate",
@@ -49,6 +54,8 @@ __all__ = [
     "Evidence",
     "GemPool",
     "HeldOut",
+    "NamedLoss",
+    "NamedLosses",
     "Network",
     "Paired",
     "Posterior",
@@ -65,6 +72,7 @@ __all__ = [
     "TruthLoss",
     "Untouched",
     "UserMeans",
+    "UserScores",
     "certify",
     "running_interval",
 ]

@@ -13,6 +13,7 @@ from conv4rec_bounds import THEOREMS, Budget, Evidence, Report, certify
 from conv4rec_experiments.distances import AT_LEAST, AT_MOST, Distances, Interval, compare, interval, laws_of_popularity
 from conv4rec_experiments.gathering import Declared, gather
 from conv4rec_experiments.measuring import Measured, measure
+from conv4rec_experiments.parts import part_rows
 
 if TYPE_CHECKING:
     from conv4rec import Conv4Rec
@@ -87,6 +88,11 @@ class Evaluation:
                 }
             )
         return rows
+
+    def part_rows(self) -> list[dict[str, Any]]:
+        """Return one flat row for each end that the certificates of several quantities hold, with what was measured."""
+        measured = {theorem: found.parts for theorem, found in self.measured.items()}
+        return part_rows(self.report, self.evidence, measured)
 
 
 def evaluate(

@@ -28,6 +28,7 @@ CHECKPOINT = "training.safetensors"
 REPORT = (
     "report.html",
     "losses.csv",
+    "parts.csv",
     *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png", "tex")),
 )
 
@@ -115,6 +116,7 @@ def certify_run(
         report=evaluation.report,
         measured=evaluation.measured,
         losses=evaluation.losses,
+        parts=evaluation.part_rows(),
         intervals=evaluation.intervals,
         facts=facts(model),
         notes=notes(evaluation),
@@ -127,6 +129,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write losses and certificates as tables (CSV, JSON, LaTeX), and the figure of the certificates as PDF and PNG."""
     rows = evaluation.certificate_rows()
     losses = [asdict(row) for row in evaluation.losses]
+    parts = evaluation.part_rows()
     record = evaluation.report.record() | {
         "measured": {theorem: asdict(found) for theorem, found in evaluation.measured.items()},
         "smoothing": evaluation.smoothing,
@@ -136,10 +139,12 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
             {"model": row.model, "lower": row.lower.value, "upper": row.upper.value, "measured": row.measured}
             for row in evaluation.intervals
         ],
+        "parts": parts,
     }
     return [
         *write_certificates(rows, folder, record, delta=float(evaluation.report.budget.total)),
         write_csv(folder / "losses.csv", losses),
+        *([write_csv(folder / "parts.csv", parts)] if parts else []),
         *draw_certificates(rows, folder / "certificates"),
     ]
 

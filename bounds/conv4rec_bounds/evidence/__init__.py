@@ -8,6 +8,7 @@ import numpy as np
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence.events import Events, GemPool, refuse_unknown_mix
 from conv4rec_bounds.evidence.held_out import HeldOut
+from conv4rec_bounds.evidence.named import BinnedEvents, NamedLoss, NamedLosses, UserScores
 from conv4rec_bounds.evidence.paired import Paired
 from conv4rec_bounds.evidence.posterior import Posterior
 from conv4rec_bounds.evidence.protocol import Protocol
@@ -18,6 +19,7 @@ from conv4rec_bounds.evidence.untouched import CellCounts, Ensemble, Prequential
 from conv4rec_bounds.geometry import Network
 
 __all__ = [
+    "BinnedEvents",
     "CellCounts",
     "Comparator",
     "Ensemble",
@@ -25,6 +27,8 @@ __all__ = [
     "Evidence",
     "GemPool",
     "HeldOut",
+    "NamedLoss",
+    "NamedLosses",
     "Paired",
     "Posterior",
     "Prequential",
@@ -36,6 +40,7 @@ __all__ = [
     "TruthLoss",
     "Untouched",
     "UserMeans",
+    "UserScores",
 ]
 
 
@@ -65,6 +70,8 @@ class Evidence:
         comes with one, else as independent draws given the users.
     time_ordered
         Interactions in time order, each predicted before it was seen.
+    named_losses, user_scores, binned_events
+        Further bounded losses of held-out interactions, scores of users' held-out parts, and events with probabilities.
     untouched, prequential, ensemble, cell_counts
         Losses on interactions that the predictors had not seen, beside the truth's own.
     rounds
@@ -97,6 +104,9 @@ class Evidence:
     pool_sample: HeldOut | None = None
     paired: Paired | None = None
     time_ordered: TimeOrdered | None = None
+    named_losses: NamedLosses | None = None
+    user_scores: UserScores | None = None
+    binned_events: BinnedEvents | None = None
     untouched: Untouched | None = None
     prequential: Prequential | None = None
     ensemble: Ensemble | None = None

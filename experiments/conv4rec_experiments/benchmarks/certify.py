@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv4rec_bounds import (
+    BinnedEvents,
     CellCounts,
     Comparator,
     Ensemble,
@@ -17,6 +18,8 @@ from conv4rec_bounds import (
     Evidence,
     GemPool,
     HeldOut,
+    NamedLoss,
+    NamedLosses,
     Network,
     Paired,
     Posterior,
@@ -28,6 +31,7 @@ from conv4rec_bounds import (
     TruthLoss,
     Untouched,
     UserMeans,
+    UserScores,
     certify,
 )
 
@@ -54,6 +58,7 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
     cells = items * levels
     losses, own = 8.0, TruthLoss(7.9, "known")
     held_out, rival = compared_log_probabilities(HELD_OUT, cells)
+    told = rng.random(HELD_OUT)
     return Evidence(
         cells=cells,
         protocol=Protocol("independent", users="independent"),
@@ -66,6 +71,11 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
         held_out=held_out,
         paired=Paired(held_out, rival),
         time_ordered=TimeOrdered(held_out.log_probabilities, held_out.cells, cells),
+        named_losses=NamedLosses((NamedLoss("level error", "levels", 4 * rng.random(HELD_OUT), 0.0, 9.0),)),
+        user_scores=UserScores({"recall": rng.random(USERS)}),
+        binned_events=BinnedEvents(
+            {"high": rng.random(HELD_OUT) < told}, {"high": told}, {"high": (10 * told).astype(np.int64)}
+        ),
         untouched=Untouched(HELD_OUT, losses, own),
         prequential=Prequential(SCORED, losses, own, distance=0.01),
         ensemble=Ensemble(SCORED, np.full(4, losses), np.full(4, 1e5), own),

@@ -19,6 +19,7 @@ from conv4rec_experiments.studies.certificates.consequences import limits, what_
 from conv4rec_experiments.studies.certificates.distances import fast_rate, oracle_inequality
 from conv4rec_experiments.studies.certificates.drawn import drawn_distance, pac_bayes
 from conv4rec_experiments.studies.certificates.held_out import falsification, held_out_pool, held_out_risk
+from conv4rec_experiments.studies.certificates.judged import calibration, losses_of_parts, scores_of_users
 from conv4rec_experiments.studies.certificates.refits import Refits, least_losses, refit_slices
 from conv4rec_experiments.studies.certificates.replicate import Replicate, coins
 from conv4rec_experiments.studies.certificates.risks import frozen_codes, new_users, norms, parameter_count
@@ -48,6 +49,9 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
     "T9-paired": against_popularity,
     "T9-sequence": in_random_order,
     "T9-lower": falsification,
+    "T9-parts": losses_of_parts,
+    "T9-users": scores_of_users,
+    "T9-calibration": calibration,
     "T10": what_it_buys,
     "T11": limits,
 }
