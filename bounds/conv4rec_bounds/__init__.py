@@ -17,6 +17,7 @@ from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence import (
     CellCounts,
     Comparator,
+    Compressed,
     Ensemble,
     Events,
     Evidence,
@@ -40,6 +41,7 @@ __all__ = [
     "CellCounts",
     "Certificate",
     "Comparator",
+    "Compressed",
     "Ensemble",
     "Events",
     "Evidence",

@@ -52,6 +52,8 @@ class Evaluation:
         The weight of the uniform law in the certified predictor of the held-out theorems.
     notes
         Sentences on how the data was split and what was handed to the theorems.
+    code
+        The file of the network that T8-code certifies (see `conv4rec_experiments.codes`); None if there is none.
     """
 
     losses: tuple[Loss, ...]
@@ -60,6 +62,7 @@ class Evaluation:
     measured: Mapping[str, Measured]
     smoothing: float
     notes: tuple[str, ...]
+    code: bytes | None = None
 
     def loss(self, part: str, model: str = MODEL) -> Loss:
         """Return the row of a part and a model."""
@@ -131,6 +134,7 @@ def evaluate(
         measured=measure(model, gathered, own, truth),
         smoothing=gathered.smoothing,
         notes=(split.statement,),
+        code=None if gathered.code is None else gathered.code.data,
     )
 
 

@@ -32,6 +32,7 @@ from conv4rec_bounds import (
 )
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses, uniform_risk
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk, mean_upper
+from conv4rec_experiments.codes.compressing import Code, compress
 from conv4rec_experiments.draws import Draws, draw_around, profile_popularity
 from conv4rec_experiments.events import popularity_events
 from conv4rec_experiments.truths import user_mix
@@ -70,11 +71,15 @@ class Declared:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Evidence, the smoothing of the held-out predictor, and the draws around the weights."""
+    """Evidence, the smoothing of the held-out predictor, the draws around the weights, and the file of a network.
+
+    There is no file where no theorem may ask for it.
+    """
 
     evidence: Evidence
     smoothing: float
     draws: Draws
+    code: Code | None
 
 
 def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Declared, delta: float) -> Gathered:
@@ -92,9 +97,12 @@ def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Decla
     if declared.new_users:
         _check_users(split)
     draws = draw_around(model, seed=model.options.seed)
+    protocol = _protocol(model, declared)
+    code = None if protocol.sampling == "neither" else compress(model, delta)
     evidence = Evidence(
         cells=max(int(found.cells.max()) for found in own.values()),
-        protocol=_protocol(model, declared),
+        protocol=protocol,
+        compressed=None if code is None else code.compressed,
         network=Network(model.weights(), model.architecture.lift_activation, model.architecture.code_activation),
         references=References({"cell_bias": profile_popularity(model)}),
         level_values=tuple(float(value) for value in split.interactions.level_values),
@@ -105,7 +113,7 @@ def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Decla
     evidence = _with_held_out(evidence, own.get("held_out"), smoothing, split.seed)
     if evidence.held_out is not None and evidence.protocol.sampling == "independent":
         evidence = replace(evidence, **_independent_held_out(model, own["held_out"], truth))
-    return Gathered(evidence, smoothing, draws)
+    return Gathered(evidence, smoothing, draws, code)
 
 
 def _protocol(model: Conv4Rec, declared: Declared) -> Protocol:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from conv4rec_bounds.errors import RefusedError
+from conv4rec_bounds.evidence.compressed import Compressed
 from conv4rec_bounds.evidence.events import Events, GemPool, refuse_unknown_mix
 from conv4rec_bounds.evidence.held_out import HeldOut
 from conv4rec_bounds.evidence.posterior import Posterior
@@ -17,6 +18,7 @@ from conv4rec_bounds.geometry import Network
 __all__ = [
     "CellCounts",
     "Comparator",
+    "Compressed",
     "Ensemble",
     "Events",
     "Evidence",
@@ -58,6 +60,8 @@ class Evidence:
         Losses on interactions that the predictors had not seen, beside the truth's own.
     posterior
         Draws around the weights, with their smoothed losses.
+    compressed
+        A predictor that was decoded from a file, with the file's length.
     events, gem_pool, level_values
         Events and pools of items chosen beforehand, and the values of the levels.
     total_variation, total_variation_users
@@ -87,6 +91,7 @@ class Evidence:
     ensemble: Ensemble | None = None
     cell_counts: CellCounts | None = None
     posterior: Posterior | None = None
+    compressed: Compressed | None = None
     events: Events | None = None
     gem_pool: GemPool | None = None
     level_values: tuple[float, ...] | None = None

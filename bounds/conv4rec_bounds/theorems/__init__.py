@@ -12,6 +12,7 @@ from conv4rec_bounds.theorems.t7b_prequential import PrequentialTotalVariation
 from conv4rec_bounds.theorems.t7c_draws import DrawnTotalVariation
 from conv4rec_bounds.theorems.t7d_transfer import TransferredTotalVariation
 from conv4rec_bounds.theorems.t7e_truth_loss import TruthsLeastLoss
+from conv4rec_bounds.theorems.t8_code import CompressedRisk
 from conv4rec_bounds.theorems.t8_pac_bayes import PacBayes
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk
@@ -34,6 +35,7 @@ THEOREMS: tuple[Theorem, ...] = (
     TransferredTotalVariation(),
     TruthsLeastLoss(),
     PacBayes(),
+    CompressedRisk(),
     HeldOutRisk(),
     HeldOutPool(),
     TotalVariationLower(),

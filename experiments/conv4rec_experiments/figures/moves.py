@@ -97,6 +97,7 @@ INPUTS: Mapping[str, Input] = _layers() | {
     "kappa": Input(r"mean log-ratio $\kappa$ (nats)"),
     "d": Input("distance to the mixture $d$", _around(1 / 20, 20)),
     "D": Input("mean log-ratio $D$ (nats)"),
+    "B": Input("length of the file $B$ (bytes)"),
     "V_W": Input("betting variance $V_W$ (nats²)"),
     "K": Input("events $K$"),
     "s": Input("observed share $s$", _along(0.01, 0.99), "linear"),

@@ -27,7 +27,7 @@ def _draws(replicate: Replicate) -> Refits:
     if replicate.refits is not None:
         return replicate.refits
     alone = replicate.log_law[None]
-    return Refits(alone, alone, np.zeros(1))
+    return Refits(alone, alone, np.zeros(1), replicate.fit.theta, np.zeros(replicate.fit.theta.size))
 
 
 def drawn_distance(replicate: Replicate, delta: float) -> Statements:

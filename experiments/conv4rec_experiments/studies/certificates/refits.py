@@ -43,6 +43,8 @@ class Refits:
     draws
         Log-probabilities of networks drawn from a Gaussian :math:`\rho` whose centre lies one damped Fisher step on the
         last block away from predictor 3, shape (draw, user, cell).
+    before, step
+        Weights of predictor 3, and one whole Fisher step on the last block from there, shape (weight,).
     log_ratios
         :math:`\log\frac{d\rho}{d\pi}` at each draw, rounded up, shape (draw,); :math:`\pi` is a Gaussian around
         predictor 3 with the Fisher matrix of blocks 0 to 3.
@@ -51,6 +53,8 @@ class Refits:
     log_laws: Array
     draws: Array
     log_ratios: Array
+    before: Array
+    step: Array
 
 
 def refit_prefixes(
@@ -97,7 +101,8 @@ def _group(likelihood: Likelihood, blocks: Counts, rngs: Sequence[np.random.Gene
     root = torch.linalg.cholesky(precision * (sizes / PRIOR_VARIANCE)[:, None, None])
     noise = torch.as_tensor(np.stack([generator.standard_normal((DRAWS, likelihood.size)) for generator in rngs]))
     narrow = math.sqrt(POSTERIOR_VARIANCE / PRIOR_VARIANCE)
-    step = STEP * torch.linalg.solve(precision, gradient[:, :, None])[:, :, 0]
+    whole = torch.linalg.solve(precision, gradient[:, :, None])[:, :, 0]
+    step = STEP * whole
     moves = narrow * torch.linalg.solve_triangular(root.mT, noise.mT, upper=True).mT - step[:, None]
     far, near = (moves @ root).square().sum(2), noise.square().sum(2)
     # Sums of many squares round; a billionth of them lies far above what rounding can do.
@@ -106,7 +111,8 @@ def _group(likelihood: Likelihood, blocks: Counts, rngs: Sequence[np.random.Gene
     drawn = likelihood.log_laws(flat).reshape(len(theta), DRAWS, likelihood.users, likelihood.cells)
     by_replicate = np.stack(laws, axis=1)
     return [
-        Refits(law, draws, ratio) for law, draws, ratio in zip(by_replicate, drawn.numpy(), ratios.numpy(), strict=True)
+        Refits(*made)
+        for made in zip(by_replicate, drawn.numpy(), ratios.numpy(), theta.numpy(), whole.numpy(), strict=True)
     ]
 
 
