@@ -22,8 +22,14 @@ ALL: tuple[tuple[str, str, str], ...] = (
     *((number, basis, TARGETS[number]) for number in ("T7a", "T7b", "T7c", "T7d") for basis in BASES[:2]),
     *((number, "plug-in", TARGETS[number]) for number in ("T7a", "T7b", "T7d")),
     ("T7c", "plug-in", COARSE),
-    *((number, "", TARGETS[number]) for number in ("T7e", "T8", "T9", "T9-pool", "T9-paired", "T9-sequence")),
-    *((number, "", TARGETS[number]) for number in ("T9-lower", "T9-parts", "T9-users", "T9-calibration")),
+    *(
+        (number, "", TARGETS[number])
+        for number in ("T7e", "T8", "T8-code", "T9", "T9-pool", "T9-paired", "T9-sequence")
+    ),
+    *(
+        (number, "", TARGETS[number])
+        for number in ("T9-sequence", "T9-lower", "T9-parts", "T9-users", "T9-calibration")
+    ),
     *(("T10", "known", words) for words in WORDS.values()),
     ("T11", "", TARGETS["T11"]),
 )

@@ -19,7 +19,7 @@ from flint import arb, ctx
 from numpy.typing import NDArray
 
 from conv4rec_bounds.errors import RefusedError
-from conv4rec_bounds.rounding import PRECISION_BITS, exact
+from conv4rec_bounds.rounding import PRECISION_BITS, exact, surprisal
 
 __all__ = ["betting_lower", "betting_upper", "number_of_bets", "number_of_small_bets"]
 
@@ -110,7 +110,7 @@ def betting_upper(values: Array, delta: Fraction | float, number: int | None = N
         raise RefusedError("values to bet on are missing, NaN or outside [0, 1]; expected scaled losses, one each")
     points, weights = _grid(values)
     bets = [2.0**-power for power in range(number_of_bets(values.size) if number is None else number)]
-    start = _search(points, weights, bets, math.log(1 / delta))
+    start = _search(points, weights, bets, surprisal(delta))
     # What the search found is a guess: the first end whose capital is certainly large enough is taken.
     for nudge in NUDGES:
         candidate = start * (1 - nudge)

@@ -190,7 +190,7 @@ def certify(
     files = [str(path) for path in (weights, log_probabilities, user_scores) if path is not None]
     compared = {} if against is None else {"against": str(against)}
     origin = {"files": files, **compared, "declared": asdict(protocol) | {"whole_users": whole_users}}
-    print_paths(strangers.write_report(report, out, origin, parts, cited))
+    print_paths(strangers.write_report(report, out, origin, cited, parts))
 
 
 def plan(

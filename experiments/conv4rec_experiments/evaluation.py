@@ -61,6 +61,8 @@ class Evaluation:
         Sentences on how the data was split and what was handed to the theorems.
     intervals
         How far the model and the popularity model are from the truth, at least and at most, over groups of cells.
+    code
+        The file of the network that T8-code certifies (see `conv4rec_experiments.codes`); None if there is none.
     """
 
     losses: tuple[Loss, ...]
@@ -70,6 +72,7 @@ class Evaluation:
     smoothing: float
     notes: tuple[str, ...]
     intervals: tuple[Interval, ...] = ()
+    code: bytes | None = None
 
     def loss(self, part: str, model: str = MODEL) -> Loss:
         """Return the row of a part and a model."""
@@ -155,6 +158,7 @@ def evaluate(
         smoothing=gathered.smoothing,
         notes=(split.statement,),
         intervals=tuple(intervals),
+        code=None if gathered.code is None else gathered.code.data,
     )
 
 

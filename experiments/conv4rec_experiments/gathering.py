@@ -25,6 +25,7 @@ from conv4rec_bounds import (
 )
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses, uniform_risk
 from conv4rec_bounds.theorems.t9_held_out import mean_upper
+from conv4rec_experiments.codes.compressing import Code, compress
 from conv4rec_experiments.distances import Distances, compare, laws_of
 from conv4rec_experiments.draws import Draws, draw_around, profile_popularity
 from conv4rec_experiments.held_out_evidence import count_table, held_out_evidence, random_half, smoothing_for
@@ -74,6 +75,8 @@ class Gathered:
         Losses, ranks and probabilities of the whole held-out part, if there is one.
     sample
         Places of the interactions of the held-out part that were drawn from it, if it is read as a finite pool.
+    code
+        The file of the network that T8-code certifies; None where that theorem refuses.
     """
 
     evidence: Evidence
@@ -82,6 +85,7 @@ class Gathered:
     distances: Distances
     judged: Judged | None = None
     sample: Rows | None = None
+    code: Code | None = None
 
 
 def gather(
@@ -107,9 +111,12 @@ def gather(
     if declared.new_users:
         _check_users(split)
     draws = draw_around(model, seed=model.options.seed)
+    protocol = _protocol(model, declared)
+    code = None if protocol.sampling == "neither" else compress(model, delta)
     evidence = Evidence(
         cells=max(int(found.cells.max()) for found in own.values()),
-        protocol=_protocol(model, declared),
+        protocol=protocol,
+        compressed=None if code is None else code.compressed,
         network=Network(model.weights(), model.architecture.lift_activation, model.architecture.code_activation),
         references=References({"cell_bias": profile_popularity(model)}),
         level_values=tuple(float(value) for value in split.interactions.level_values),
@@ -120,13 +127,11 @@ def gather(
     judged, sample = None, None
     if "held_out" in own:
         judged = Judged.of(model, own["held_out"], smoothing)
-        sample = random_half(split, evidence.protocol)
-        parts = held_out_evidence(
-            model, own["held_out"], rival["held_out"], judged, smoothing, evidence.protocol, sample, truth
-        )
+        sample = random_half(split, protocol)
+        parts = held_out_evidence(model, own["held_out"], rival["held_out"], judged, smoothing, protocol, sample, truth)
         evidence = replace(evidence, **parts)
     found = compare(split, laws_of(model), evidence, None if truth is None else truth_laws(truth))
-    return Gathered(replace(evidence, **found.parts), smoothing, draws, found, judged, sample)
+    return Gathered(replace(evidence, **found.parts), smoothing, draws, found, judged, sample, code)
 
 
 def _protocol(model: Conv4Rec, declared: Declared) -> Protocol:

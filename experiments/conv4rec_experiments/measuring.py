@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from conv4rec.loss import LogProbabilities
 from conv4rec.popularity import Popularity
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses
+from conv4rec_experiments.codes.compressing import Code
 from conv4rec_experiments.gathering import Gathered
 from conv4rec_experiments.held_out_evidence import count_table
 from conv4rec_experiments.judged_truth import judged_under_truth
@@ -63,8 +64,13 @@ def measure(
     sampling, held_out = gathered.evidence.protocol.sampling, own.get("held_out")
     measured: dict[str, Measured] = {}
     if sampling == "finite pool":
-        pool = Measured(_pool_risk(model, own), "mean loss over the scored users' own pools")
+        losses = {name: -found.joint for name, found in own.items()}
+        pool = Measured(_pool_risk(model, losses), "mean loss over the scored users' own pools")
         measured |= dict.fromkeys(("T1", "T2", "T4"), pool)
+        if (code := gathered.code) is not None:
+            coded = {name: _smoothed_losses(code.log_probabilities(getattr(model.split, name))) for name in own}
+            meaning = "mean loss of the smoothed decoded network over the scored users' own pools"
+            measured["T8-code"] = Measured(_pool_risk(model, coded), meaning)
     if sampling != "independent" and held_out is not None:
         means = [
             float(smoothed_losses(found.joint, found.cells, gathered.smoothing).losses.mean())
@@ -104,6 +110,9 @@ def _under_truth(model: Conv4Rec, gathered: Gathered, truth: Truth) -> dict[str,
     measured["T7c"] = Measured(truth.tv(np.mean(laws, axis=0), scored), "total variation of the ensemble to the truth")
     of_draws = [truth.risk(_smoothed(drawn, DEFAULT_SMOOTHING), scored) for drawn in laws]
     measured["T8"] = Measured(float(np.mean(of_draws)), "mean risk of the smoothed draws under the known truth")
+    if gathered.code is not None:
+        coded = _smoothed(_coded_law(gathered.code, truth), DEFAULT_SMOOTHING)
+        measured["T8-code"] = Measured(truth.risk(coded, scored), "risk of the smoothed decoded network, known truth")
     if gathered.evidence.held_out is not None:
         mix = user_mix(count_table(model.split.held_out))
         smoothed = truth.risk(_smoothed(law, gathered.smoothing), mix)
@@ -130,6 +139,12 @@ def _law(model: Conv4Rec, truth: Truth) -> Array:
     return model.predict_proba(model.interactions.user_ids).reshape(truth.users, truth.cells)
 
 
+def _coded_law(code: Code, truth: Truth) -> Array:
+    logits = code.logits(np.arange(truth.users)).reshape(truth.users, truth.cells)
+    law: Array = logits.softmax(dim=1).numpy()
+    return law
+
+
 def _level_distance(law: Array, truth: Truth, mix: Array) -> float:
     """Mean over truly consumed items of the total variation between true and predicted levels."""
     shape = truth.users, truth.items, truth.levels
@@ -145,10 +160,14 @@ def _smoothed(law: Array, smoothing: float) -> Array:
     return logs
 
 
-def _pool_risk(model: Conv4Rec, own: Mapping[str, LogProbabilities]) -> float:
+def _smoothed_losses(found: LogProbabilities) -> Array:
+    losses: Array = smoothed_losses(found.joint, found.cells, DEFAULT_SMOOTHING).losses
+    return losses
+
+
+def _pool_risk(model: Conv4Rec, losses: Mapping[str, Array]) -> float:
     """Return the mean over scored interactions of the mean loss of the user's pool: what T1 bounds for a pool."""
-    parts = [getattr(model.split, name) for name in own]
-    users, joint = np.concatenate([part.user for part in parts]), np.concatenate([own[name].joint for name in own])
-    sizes, sums = np.bincount(users), np.bincount(users, weights=-joint)
+    users = np.concatenate([getattr(model.split, name).user for name in losses])
+    sizes, sums = np.bincount(users), np.bincount(users, weights=np.concatenate(list(losses.values())))
     scored = model.split.scored.user
     return float((sums[scored] / sizes[scored]).mean())

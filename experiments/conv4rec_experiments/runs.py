@@ -12,7 +12,7 @@ from conv4rec.options import choose_device
 from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
-from conv4rec_experiments.files import write_csv, write_text
+from conv4rec_experiments.files import write_bytes, write_csv, write_text
 from conv4rec_experiments.report.facts import facts, notes
 from conv4rec_experiments.report.page import Page, render
 
@@ -25,10 +25,12 @@ Protocol: TypeAlias = Literal["coin", "interaction", "time"]
 
 MODEL = "model.json"
 CHECKPOINT = "training.safetensors"
+CODE = "code.bin"
 REPORT = (
     "report.html",
     "losses.csv",
     "parts.csv",
+    CODE,
     *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png", "tex")),
 )
 
@@ -126,7 +128,10 @@ def certify_run(
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Write losses and certificates as tables (CSV, JSON, LaTeX), and the figure of the certificates as PDF and PNG."""
+    """Write losses and certificates as tables (CSV, JSON, LaTeX), their figure as PDF and PNG, and the coded network.
+
+    A ``code.bin`` of an earlier report is deleted where this one has none.
+    """
     rows = evaluation.certificate_rows()
     losses = [asdict(row) for row in evaluation.losses]
     parts = evaluation.part_rows()
@@ -141,7 +146,10 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         ],
         "parts": parts,
     }
+    _delete(folder, [CODE])
+    coded = [] if evaluation.code is None else [write_bytes(folder / CODE, evaluation.code)]
     return [
+        *coded,
         *write_certificates(rows, folder, record, delta=float(evaluation.report.budget.total)),
         write_csv(folder / "losses.csv", losses),
         *([write_csv(folder / "parts.csv", parts)] if parts else []),

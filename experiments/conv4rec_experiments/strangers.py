@@ -207,8 +207,8 @@ def write_report(
     report: Report,
     folder: Path,
     origin: Mapping[str, Any] | None = None,
-    parts: Sequence[Mapping[str, Any]] = (),
     receipt: Receipt | None = None,
+    parts: Sequence[Mapping[str, Any]] = (),
 ) -> list[Path]:
     """Write the certificates of a report as page, JSON, CSV, LaTeX and figure into a folder; return their paths.
 

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from conv4rec_bounds.errors import RefusedError
+from conv4rec_bounds.evidence.compressed import Compressed
 from conv4rec_bounds.evidence.events import Events, GemPool, refuse_unknown_mix
 from conv4rec_bounds.evidence.held_out import HeldOut
 from conv4rec_bounds.evidence.named import BinnedEvents, NamedLoss, NamedLosses, UserScores
@@ -22,6 +23,7 @@ __all__ = [
     "BinnedEvents",
     "CellCounts",
     "Comparator",
+    "Compressed",
     "Ensemble",
     "Events",
     "Evidence",
@@ -78,6 +80,8 @@ class Evidence:
         Counts of untouched interactions in rounds, beside the laws that they are compared with.
     posterior
         Draws around the weights, with their smoothed losses.
+    compressed
+        A predictor that was decoded from a file, with the file's length.
     events, gem_pool, level_values
         Events and pools of items chosen beforehand, and the values of the levels.
     total_variation, total_variation_users
@@ -113,6 +117,7 @@ class Evidence:
     cell_counts: CellCounts | None = None
     rounds: Rounds | None = None
     posterior: Posterior | None = None
+    compressed: Compressed | None = None
     events: Events | None = None
     gem_pool: GemPool | None = None
     level_values: tuple[float, ...] | None = None

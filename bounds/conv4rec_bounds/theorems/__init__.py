@@ -13,6 +13,7 @@ from conv4rec_bounds.theorems.t7c_draws import DrawnTotalVariation
 from conv4rec_bounds.theorems.t7d_transfer import TransferredTotalVariation
 from conv4rec_bounds.theorems.t7e_truth_loss import TruthsLeastLoss
 from conv4rec_bounds.theorems.t7f_coincidences import CoincidenceTotalVariation
+from conv4rec_bounds.theorems.t8_code import CompressedRisk
 from conv4rec_bounds.theorems.t8_pac_bayes import PacBayes
 from conv4rec_bounds.theorems.t9_calibration import CalibrationError
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
@@ -41,6 +42,7 @@ THEOREMS: tuple[Theorem, ...] = (
     TruthsLeastLoss(),
     CoincidenceTotalVariation(),
     PacBayes(),
+    CompressedRisk(),
     HeldOutRisk(),
     HeldOutPool(),
     PairedRisk(),

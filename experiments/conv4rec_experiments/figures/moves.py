@@ -97,6 +97,7 @@ INPUTS: Mapping[str, Input] = _layers() | {
     "kappa": Input(r"mean log-ratio $\kappa$ (nats)"),
     "d": Input("distance of the shipped model $d$", _around(1 / 20, 20)),
     "D": Input("mean log-ratio $D$ (nats)"),
+    "B": Input("length of the file $B$ (bytes)"),
     "dbar": Input(r"measured margin $\bar d$ (nats)", _around(1 / 20, 2), "linear"),
     "V_S": Input("spread $V_S$ (nats²)"),
     "V_W": Input("betting variance $V_W$ (nats²)"),

@@ -264,7 +264,7 @@ def test_a_network_that_reads_the_sample_gets_only_what_its_protocol_allows() ->
     answered = {row["theorem"] for row in rows if row["refused"] is None}
     held_out = {"T9", "T9-pool", "T9-paired", "T9-sequence", "T9-lower", "T9-parts", "T9-users", "T9-calibration"}
     assert answered == {"T4", "T7e"} | held_out
-    for theorem in ("T1", "T2", "T5", "T6", "T7a", "T7b", "T7c", "T7d", "T8"):
+    for theorem in ("T1", "T2", "T5", "T6", "T7a", "T7b", "T7c", "T7d", "T8", "T8-code"):
         for row in rows:
             if row["theorem"] == theorem and row["basis"] in ("", "known"):
                 assert any(word in row["refused"] for word in ("profile", "self-reconstruction")), row

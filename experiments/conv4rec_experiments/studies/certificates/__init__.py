@@ -13,6 +13,7 @@ import numpy as np
 from conv4rec.errors import InputError
 from conv4rec_experiments.fits.fitting import DENSE_MOST, Fit, Settings
 from conv4rec_experiments.fits.likelihood import Likelihood
+from conv4rec_experiments.studies.certificates.coded import compressed_risk
 from conv4rec_experiments.studies.certificates.coincidences import by_coincidences
 from conv4rec_experiments.studies.certificates.comparisons import against_popularity, in_random_order
 from conv4rec_experiments.studies.certificates.consequences import limits, what_it_buys
@@ -44,6 +45,7 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
     "T7e": least_loss,
     "T7f": by_coincidences,
     "T8": pac_bayes,
+    "T8-code": compressed_risk,
     "T9": held_out_risk,
     "T9-pool": held_out_pool,
     "T9-paired": against_popularity,
@@ -59,7 +61,7 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
 THEOREMS: tuple[str, ...] = tuple(FAMILIES)
 """Numbers of the theorems that a study can ask."""
 
-IN_TIME_ORDER = frozenset({"T7a", "T7b", "T7c", "T7d", "T7f", "T8", "T10"})
+IN_TIME_ORDER = frozenset({"T7a", "T7b", "T7c", "T7d", "T7f", "T8", "T8-code", "T10"})
 WITH_LEAST_LOSS = frozenset({"T7a", "T7b", "T7c", "T7d"})
 
 
