@@ -54,6 +54,8 @@ def trained_page(folder: Path) -> tuple[Page, Evaluation]:
         report=evaluation.report,
         measured=evaluation.measured,
         losses=evaluation.losses,
+        parts=evaluation.part_rows(),
+        intervals=evaluation.intervals,
         facts=facts(model) | {"a long word": "w" * 200},
         notes=notes(evaluation),
         receipt=load_receipt(write_receipt(TABLE, {"name": "toy"}, folder / "study")[0]),

@@ -15,13 +15,17 @@ from conv4rec_bounds.certificate import Certificate, Status
 from conv4rec_bounds.certify import Report, certify
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence import (
+    BinnedEvents,
     CellCounts,
     Comparator,
+    Compressed,
     Ensemble,
     Events,
     Evidence,
     GemPool,
     HeldOut,
+    NamedLoss,
+    NamedLosses,
     Paired,
     Posterior,
     Prequential,
@@ -33,6 +37,7 @@ from conv4rec_bounds.evidence import (
     TruthLoss,
     Untouched,
     UserMeans,
+    UserScores,
 )
 from conv4rec_bounds.geometry import Network
 from conv4rec_bounds.running import RunningInterval, running_interval
@@ -40,15 +45,19 @@ from conv4rec_bounds.theorems import THEOREMS
 
 __all__ = [
     "THEOREMS",
+    "BinnedEvents",
     "Budget",
     "CellCounts",
     "Certificate",
     "Comparator",
+    "Compressed",
     "Ensemble",
     "Events",
     "Evidence",
     "GemPool",
     "HeldOut",
+    "NamedLoss",
+    "NamedLosses",
     "Network",
     "Paired",
     "Posterior",
@@ -65,6 +74,7 @@ __all__ = [
     "TruthLoss",
     "Untouched",
     "UserMeans",
+    "UserScores",
     "certify",
     "running_interval",
 ]

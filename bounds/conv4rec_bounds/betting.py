@@ -7,7 +7,8 @@ For independent :math:`X_t\in[0,1]` with means of average :math:`\mu` and :math:
     \qquad \gamma_g = 2^{-g},\; G = \max\left(1,\left\lceil\tfrac12\log_2N\right\rceil\right)
 
 has expectation at most 1 at :math:`v = 1-\mu` (proof on the page of T9), so :math:`\mu` is below :math:`1-v` for
-every v with :math:`\mathcal K(v)\ge1/\delta`, except with probability :math:`\delta`.
+every v with :math:`\mathcal K(v)\ge1/\delta`, except with probability :math:`\delta`. Where :math:`1-\mu` may be small,
+smaller bets are needed (`number_of_small_bets`).
 """
 
 import math
@@ -18,9 +19,9 @@ from flint import arb, ctx
 from numpy.typing import NDArray
 
 from conv4rec_bounds.errors import RefusedError
-from conv4rec_bounds.rounding import PRECISION_BITS, exact
+from conv4rec_bounds.rounding import PRECISION_BITS, exact, surprisal
 
-__all__ = ["betting_upper", "number_of_bets"]
+__all__ = ["betting_lower", "betting_upper", "number_of_bets", "number_of_small_bets"]
 
 Array = NDArray[np.float64]
 
@@ -39,7 +40,45 @@ def number_of_bets(size: int) -> int:
     return max(1, -(-(size - 1).bit_length() // 2))
 
 
-def betting_upper(values: Array, delta: Fraction | float) -> float:
+def number_of_small_bets(size: int) -> int:
+    r"""Return the number of bets down to about :math:`1/N`, which rare gains ask for: also a function of N only.
+
+    >>> [number_of_small_bets(size) for size in (1, 2, 100, 10_000, 1_000_000)]
+    [1, 2, 8, 15, 21]
+    """
+    return 1 + (size - 1).bit_length()
+
+
+def betting_lower(values: Array, delta: Fraction | float) -> float:
+    r"""Return a certified lower bound for the average mean of variables in [0, 1], from one value of each.
+
+    It is :math:`1-U` with the upper bound U for :math:`1-X_t`, with the bets of `number_of_small_bets`: scores such as
+    shares of hits are often small.
+
+    Parameters
+    ----------
+    values
+        The :math:`X_t`, shape (user,), taken as the exact numbers given.
+    delta
+        The failure probability.
+
+    Raises
+    ------
+    RefusedError
+        As `betting_upper`.
+
+    Examples
+    --------
+    >>> betting_lower(np.repeat([0.0, 1.0], [90, 10]), 0.05), betting_lower(np.zeros(10), 0.05)
+    (0.03367311410554485, 0.0)
+    """
+    # Rounding upward, as the upper bound wants it.
+    complements = np.minimum(np.nextafter(1 - values, 2), 1)
+    upper = betting_upper(complements, delta, number_of_small_bets(values.size))
+    return max(0.0, float(np.nextafter(1 - upper, -1)))
+
+
+def betting_upper(values: Array, delta: Fraction | float, number: int | None = None) -> float:
     r"""Return a certified upper bound for the average mean of variables in [0, 1], from one value of each.
 
     The values are split between the two nearest of 1025 equidistant points without moving their sum; the logarithm is
@@ -52,6 +91,8 @@ def betting_upper(values: Array, delta: Fraction | float) -> float:
         The :math:`X_t`, shape (interaction,), rounded up; their order does not matter.
     delta
         The failure probability.
+    number
+        The number of bets, fixed by the number of values alone; by default `number_of_bets` of it.
 
     Raises
     ------
@@ -68,8 +109,8 @@ def betting_upper(values: Array, delta: Fraction | float) -> float:
     if values.ndim != 1 or values.size == 0 or not bool(((values >= 0) & (values <= 1)).all()):
         raise RefusedError("values to bet on are missing, NaN or outside [0, 1]; expected scaled losses, one each")
     points, weights = _grid(values)
-    bets = [2.0**-power for power in range(number_of_bets(values.size))]
-    start = _search(points, weights, bets, math.log(1 / delta))
+    bets = [2.0**-power for power in range(number_of_bets(values.size) if number is None else number)]
+    start = _search(points, weights, bets, surprisal(delta))
     # What the search found is a guess: the first end whose capital is certainly large enough is taken.
     for nudge in NUDGES:
         candidate = start * (1 - nudge)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,9 +26,13 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         *("map", "transpose", "activations", "scored", "risk", "truth_risk", "users", "user_risk", "cells"),
         *("masked", "independent", "pool", "fixed_profile", "independent_users", "cut", "out"),
     ),
-    "log_probabilities": ("against", "cells", "pool_size", "smoothing", "independent", "pool", "out"),
+    "log_probabilities": (
+        *("against", "cells", "pool_size", "smoothing", "independent", "pool", "out", "levels", "level_range"),
+        *("user_scores", "whole_users", "independent_users"),
+    ),
+    "user_scores": ("independent", "pool", "whole_users", "independent_users", "out"),
 }
-"""What can be certified, and the options that go with each."""
+"""What can be certified, and the options that go with each: user scores alone, or beside log-probabilities."""
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "cut": ("independent_users",),
@@ -39,6 +43,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "user_risk": ("users",),
     "users": ("risk", "user_risk"),
     "pool_size": ("pool",),
+    "whole_users": ("user_scores",),
 }
 """Options that say something together with another one only: with any of those named."""
 
@@ -55,6 +60,9 @@ def certify(
     against: Annotated[
         Path | None, typer.Option(help="Another model's table of the same interactions in the same order.")
     ] = None,
+    user_scores: Annotated[
+        Path | None, typer.Option(help="Instead or besides: a table of users' scores in [0, 1], CSV or Parquet.")
+    ] = None,
     delta: Delta = 0.05,
     independent: Annotated[
         bool, typer.Option("--independent", help="Declare independent draws from a catalogue fixed beforehand.")
@@ -65,6 +73,13 @@ def certify(
     cells: Annotated[int | None, typer.Option(min=1, help="Cells inside the softmax; the largest number.")] = None,
     pool_size: Annotated[int | None, typer.Option(min=1, help="Interactions in the pool of the table.")] = None,
     smoothing: Smoothing = None,
+    levels: Annotated[int | None, typer.Option(min=1, help="Of a table's further columns: number of levels.")] = None,
+    level_range: Annotated[
+        float | None, typer.Option(help="Of a column level_error: the greatest level minus the least.")
+    ] = None,
+    whole_users: Annotated[
+        bool, typer.Option("--whole-users", help="Of --user-scores: nothing of these users made the model.")
+    ] = False,
     map: Annotated[  # noqa: A002 - the word that users type
         str, typer.Option(help="Arrays of the layers: lift=NAME,encode=NAME,decode=NAME,...")
     ] = "",
@@ -102,7 +117,13 @@ def certify(
     ] = Path("certificates"),
 ) -> None:
     """Certify a run of `conv4rec train`, weights made elsewhere, or any model by its held-out log-probabilities."""
-    from conv4rec_experiments.printing import print_certificates, print_evaluation, print_lines, print_paths
+    from conv4rec_experiments.printing import (
+        print_certificates,
+        print_evaluation,
+        print_lines,
+        print_parts,
+        print_paths,
+    )
 
     _refuse_odd_options(context)
     cited = None
@@ -118,16 +139,19 @@ def certify(
         print_paths(paths)
         return
     from conv4rec_bounds import Protocol, Scored, UserMeans
+    from conv4rec_bounds import certify as certify_evidence
     from conv4rec_bounds.loss import DEFAULT_SMOOTHING
     from conv4rec_experiments import strangers
+    from conv4rec_experiments.parts import part_rows
     from conv4rec_experiments.report.sentences import headline
 
     protocol = Protocol(
         sampling="independent" if independent else "finite pool" if pool else "neither",
         # A table of log-probabilities says nothing about an encoder, and its theorems hold for every predictor.
-        profile="fixed" if fixed_profile or log_probabilities is not None else "self-reconstruction",
+        profile="self-reconstruction" if weights is not None and not fixed_profile else "fixed",
         users="cut" if cut else "independent" if independent_users else "given",
     )
+    parts: list[dict[str, Any]] = []
     if weights is not None:
         report = strangers.certify_weights(
             weights,
@@ -140,26 +164,33 @@ def certify(
             cells=cells,
             delta=delta,
         )
-    elif log_probabilities is not None:
-        report = strangers.certify_log_probabilities(
+    else:
+        evidence = strangers.table_evidence(
             log_probabilities,
             against=against,
             protocol=protocol,
+            user_scores=user_scores,
+            whole_users=whole_users,
             cells=cells,
             pool=pool_size,
             smoothing=DEFAULT_SMOOTHING if smoothing is None else smoothing,
-            delta=delta,
+            levels=levels,
+            level_range=level_range,
         )
+        report = certify_evidence(evidence, delta)
+        parts = part_rows(report, evidence)
     print_certificates(strangers.certificate_rows(report), report)
+    print_parts(parts)
     if any(certificate.value is not None for certificate in report):
         print_lines("", headline(report))
     else:
         undeclared = protocol.sampling == "neither"
         remedy = "declare --independent or --pool if it is true" if undeclared else "each reason says what is missing"
         print_lines("", f"No certificate has a value; {remedy}.")
+    files = [str(path) for path in (weights, log_probabilities, user_scores) if path is not None]
     compared = {} if against is None else {"against": str(against)}
-    origin = {"file": str(weights or log_probabilities), **compared, "declared": asdict(protocol)}
-    print_paths(strangers.write_report(report, out, origin, cited))
+    origin = {"files": files, **compared, "declared": asdict(protocol) | {"whole_users": whole_users}}
+    print_paths(strangers.write_report(report, out, origin, cited, parts))
 
 
 def plan(
@@ -227,9 +258,11 @@ def _refuse_odd_options(context: typer.Context) -> None:
     origins = {name: context.get_parameter_source(name) for name in context.params}
     said = {name for name, origin in origins.items() if origin is not None and origin.name == "COMMANDLINE"}
     kinds = said & set(KINDS)
+    if "log_probabilities" in kinds:
+        kinds -= {"user_scores"}
     if len(kinds) != 1:
         raise typer.BadParameter(
-            "give one thing to certify: the folder RUN, --weights FILE or --log-probabilities FILE"
+            "give one thing to certify: the folder RUN, --weights FILE, --log-probabilities FILE or --user-scores FILE"
         )
     (kind,) = kinds
     if odd := sorted(said - kinds - {"delta", "receipt"} - set(KINDS[kind])):

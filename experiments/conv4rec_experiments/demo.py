@@ -132,6 +132,7 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
         report=evaluation.report,
         measured=evaluation.measured,
         losses=evaluation.losses,
+        parts=evaluation.part_rows(),
         intervals=evaluation.intervals,
         facts=facts(model) | _facts(truth, split),
         notes=notes(evaluation),

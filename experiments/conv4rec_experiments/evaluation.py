@@ -13,6 +13,7 @@ from conv4rec_bounds import THEOREMS, Budget, Evidence, Report, certify
 from conv4rec_experiments.distances import AT_LEAST, AT_MOST, Distances, Interval, compare, interval, laws_of_popularity
 from conv4rec_experiments.gathering import Declared, gather
 from conv4rec_experiments.measuring import Measured, measure
+from conv4rec_experiments.parts import part_rows
 
 if TYPE_CHECKING:
     from conv4rec import Conv4Rec
@@ -60,6 +61,8 @@ class Evaluation:
         Sentences on how the data was split and what was handed to the theorems.
     intervals
         How far the model and the popularity model are from the truth, at least and at most, over groups of cells.
+    code
+        The file of the network that T8-code certifies (see `conv4rec_experiments.codes`); None if there is none.
     """
 
     losses: tuple[Loss, ...]
@@ -69,6 +72,7 @@ class Evaluation:
     smoothing: float
     notes: tuple[str, ...]
     intervals: tuple[Interval, ...] = ()
+    code: bytes | None = None
 
     def loss(self, part: str, model: str = MODEL) -> Loss:
         """Return the row of a part and a model."""
@@ -87,6 +91,11 @@ class Evaluation:
                 }
             )
         return rows
+
+    def part_rows(self) -> list[dict[str, Any]]:
+        """Return one flat row for each end that the certificates of several quantities hold, with what was measured."""
+        measured = {theorem: found.parts for theorem, found in self.measured.items()}
+        return part_rows(self.report, self.evidence, measured)
 
 
 def evaluate(
@@ -149,6 +158,7 @@ def evaluate(
         smoothing=gathered.smoothing,
         notes=(split.statement,),
         intervals=tuple(intervals),
+        code=None if gathered.code is None else gathered.code.data,
     )
 
 

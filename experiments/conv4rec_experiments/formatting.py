@@ -11,7 +11,7 @@ __all__ = ["bound", "confidence", "interval", "lower", "number", "percent", "qua
 
 EXACT = frozenset(
     {
-        *("N", "H", "K", "T_seg", "T_cell", "a", "g", "k", "m", "p", "s", "alpha", "lambda", "epsilon"),
+        *("N", "H", "J", "K", "T_seg", "T_cell", "a", "g", "k", "m", "p", "s", "alpha", "lambda", "epsilon"),
         *(f"epsilon_{letter}" for letter in "KEaDGOB"),
         *("u_E", "v_D", "v_B"),
     }

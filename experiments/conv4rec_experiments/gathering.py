@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,41 +11,35 @@ from numpy.typing import NDArray
 
 from conv4rec.errors import InputError
 from conv4rec.loss import LogProbabilities
-from conv4rec.profiles import high_levels
 from conv4rec_bounds import (
-    CellCounts,
     Comparator,
     Ensemble,
     Evidence,
-    GemPool,
-    HeldOut,
     Network,
-    Paired,
     Posterior,
     Protocol,
     References,
     Scored,
     TruthLoss,
-    Untouched,
     UserMeans,
-    certify,
 )
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses, uniform_risk
-from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk, mean_upper
-from conv4rec_experiments.distances import Distances, compare, laws_of, random_order
+from conv4rec_bounds.theorems.t9_held_out import mean_upper
+from conv4rec_experiments.codes.compressing import Code, compress
+from conv4rec_experiments.distances import Distances, compare, laws_of
 from conv4rec_experiments.draws import Draws, draw_around, profile_popularity
+from conv4rec_experiments.held_out_evidence import count_table, held_out_evidence, random_half, smoothing_for
+from conv4rec_experiments.judging import Judged
 from conv4rec_experiments.regions import Laws
-from conv4rec_experiments.truths import user_mix
 
 if TYPE_CHECKING:
-    from conv4rec import Conv4Rec, Interactions, Split
+    from conv4rec import Conv4Rec, Split
     from conv4rec_experiments.truths import Truth
 
-__all__ = ["Declared", "Gathered", "count_table", "gather"]
+__all__ = ["Declared", "Gathered", "gather"]
 
 Array = NDArray[np.float64]
-
-SMOOTHING_GRID = (0.001, 0.003, DEFAULT_SMOOTHING, 0.03, 0.1, 0.2)
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -71,12 +64,28 @@ class Declared:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Evidence, the smoothing of the held-out predictor, the draws around the weights, and the coarse distances."""
+    """Evidence, and what it was made of.
+
+    Attributes
+    ----------
+    evidence, smoothing, draws, distances
+        What theorems may look at, the smoothing of the held-out predictors, the draws around the weights, and the
+        coarse distances.
+    judged
+        Losses, ranks and probabilities of the whole held-out part, if there is one.
+    sample
+        Places of the interactions of the held-out part that were drawn from it, if it is read as a finite pool.
+    code
+        The file of the network that T8-code certifies; None where that theorem refuses.
+    """
 
     evidence: Evidence
     smoothing: float
     draws: Draws
     distances: Distances
+    judged: Judged | None = None
+    sample: Rows | None = None
+    code: Code | None = None
 
 
 def gather(
@@ -102,21 +111,27 @@ def gather(
     if declared.new_users:
         _check_users(split)
     draws = draw_around(model, seed=model.options.seed)
+    protocol = _protocol(model, declared)
+    code = None if protocol.sampling == "neither" else compress(model, delta)
     evidence = Evidence(
         cells=max(int(found.cells.max()) for found in own.values()),
-        protocol=_protocol(model, declared),
+        protocol=protocol,
+        compressed=None if code is None else code.compressed,
         network=Network(model.weights(), model.architecture.lift_activation, model.architecture.code_activation),
         references=References({"cell_bias": profile_popularity(model)}),
         level_values=tuple(float(value) for value in split.interactions.level_values),
         seen=len(split.profile) + len(split.scored) + len(split.validation),
         **_scored(model, own["scored"], draws, truth),
     )
-    smoothing = _smoothing(own.get("validation"), evidence.cells, delta)
-    evidence = _with_held_out(evidence, own.get("held_out"), rival.get("held_out"), smoothing, split)
-    if evidence.held_out is not None and evidence.protocol.sampling == "independent":
-        evidence = replace(evidence, **_independent_held_out(model, own["held_out"], truth))
+    smoothing = smoothing_for(own.get("validation"), evidence.cells, delta)
+    judged, sample = None, None
+    if "held_out" in own:
+        judged = Judged.of(model, own["held_out"], smoothing)
+        sample = random_half(split, protocol)
+        parts = held_out_evidence(model, own["held_out"], rival["held_out"], judged, smoothing, protocol, sample, truth)
+        evidence = replace(evidence, **parts)
     found = compare(split, laws_of(model), evidence, None if truth is None else truth_laws(truth))
-    return Gathered(replace(evidence, **found.parts), smoothing, draws, found)
+    return Gathered(replace(evidence, **found.parts), smoothing, draws, found, judged, sample, code)
 
 
 def _protocol(model: Conv4Rec, declared: Declared) -> Protocol:
@@ -179,34 +194,6 @@ def _scored(model: Conv4Rec, found: LogProbabilities, draws: Draws, truth: Truth
     return parts
 
 
-def _gem_pool(model: Conv4Rec, mix: Array, truth: Truth) -> GemPool | None:
-    """For every user of the held-out part, take the half of the items that the model expects to be liked most."""
-    if truth.levels < 2:
-        return None
-    high = high_levels(model.interactions.level_values)
-    law = model.predict_proba(model.interactions.user_ids)
-    liked = law[:, :, high].sum(axis=2)
-    consumed = law.sum(axis=2)
-    order = np.argsort(-liked / consumed, axis=1, kind="stable")[:, : max(1, truth.items // 2)]
-    mass = float(mix @ np.take_along_axis(consumed, order, axis=1).sum(axis=1))
-    high_mass = float(mix @ np.take_along_axis(liked, order, axis=1).sum(axis=1))
-    return GemPool(mass=min(mass, 1.0), high=min(high_mass, mass, 1.0), users="untouched")
-
-
-def _independent_held_out(model: Conv4Rec, found: LogProbabilities, truth: Truth | None) -> dict[str, Any]:
-    """Measure what only independent held-out interactions can tell."""
-    part = model.split.held_out
-    parts: dict[str, Any] = {
-        "cell_counts": CellCounts.of_interactions(part.user, part.item * part.n_levels + part.level),
-    }
-    if truth is not None and bool(np.isfinite(found.joint).all()):
-        counts = count_table(part)
-        own = TruthLoss(truth.empirical_risk(counts), "known")
-        parts["untouched"] = Untouched(len(part), found.losses()["joint"], own)
-        parts["gem_pool"] = _gem_pool(model, user_mix(counts), truth)
-    return parts
-
-
 def _check_draws(split: Split, truth: Truth) -> None:
     """Refuse interactions that cannot be independent draws from the truth under the softmax of the split."""
     data = split.interactions
@@ -249,53 +236,7 @@ def _sampling(split: Split, independent: bool, truth: Truth | None) -> Literal["
     return "finite pool" if split.protocol in ("coin", "interaction") else "neither"
 
 
-def _smoothing(validation: LogProbabilities | None, cells: int, delta: float) -> float:
-    """Choose the smoothing that would give the best certificate if the validation part were the held-out one.
-
-    No certificate calls the validation part held out, and no random number is drawn, so nothing is owed for the choice.
-    """
-    if validation is None or len(validation.joint) < 2:
-        return DEFAULT_SMOOTHING
-
-    def promised(smoothing: float) -> float:
-        part = HeldOut(validation.joint, validation.cells, smoothing)
-        evidence = Evidence(cells, Protocol("independent"), held_out=part)
-        value = certify(evidence, delta, [HeldOutRisk()])["T9"].value
-        return math.inf if value is None else value
-
-    return min(SMOOTHING_GRID, key=promised)
-
-
-def _with_held_out(
-    evidence: Evidence,
-    found: LogProbabilities | None,
-    rival: LogProbabilities | None,
-    smoothing: float,
-    split: Split,
-) -> Evidence:
-    """Add a held-out part, and for a finite pool a uniformly random half of it, drawn without a look at the losses."""
-    if found is None or rival is None:
-        return evidence
-    part = HeldOut(found.joint, found.cells, smoothing)
-    evidence = replace(evidence, held_out=part)
-    pool = part.size
-    if evidence.protocol.sampling == "independent":
-        return replace(evidence, paired=Paired(part, rival.joint))
-    if pool < 2:
-        return evidence
-    sample = random_order(split)[: pool // 2]
-    half = HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=found.cells)
-    return replace(evidence, pool_sample=half, paired=Paired(half, rival.joint[sample]))
-
-
 def truth_laws(truth: Truth) -> Laws:
     """Return a known truth's probabilities as a function of numbers of users."""
     table = truth.law.reshape(truth.users, truth.items, truth.levels)
     return lambda users: table[users]
-
-
-def count_table(part: Interactions) -> NDArray[np.int64]:
-    """Count the interactions of a part in a table of shape (user, cell), which is as large as a known truth's law."""
-    counts = np.zeros((part.n_users, part.n_items * part.n_levels), dtype=np.int64)
-    np.add.at(counts, (part.user, part.item * part.n_levels + part.level), 1)
-    return counts

@@ -16,9 +16,20 @@ from conv4rec.errors import InputError
 from conv4rec_bounds import HeldOut, Paired
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 
-__all__ = ["read_held_out", "read_paired"]
+__all__ = [
+    "LOG_PROBABILITY",
+    "cells_of",
+    "marked_rows",
+    "numbers_of",
+    "pool_size",
+    "read_held_out",
+    "read_paired",
+    "read_table",
+    "truths_of",
+]
 
 LOG_PROBABILITY, CELLS, SAMPLED, ID = "log_probability", "cells", "sampled", "id"
+LOG_RANGE = "a number of at most 0"
 
 
 def read_held_out(
@@ -65,8 +76,8 @@ def read_held_out(
     (array([-1.5, -2. ]), array([9, 8, 8]))
     """
     path = Path(path)
-    table = _read_table(path)
-    counts = _cells(table, path, cells)
+    table = _scored_table(path)
+    counts = cells_of(table, path, cells)
     if not finite_pool and pool is not None:
         raise InputError("the size of a pool was given; declare, too, that the rows are a random subset of it.")
     if not finite_pool and SAMPLED in table.columns:
@@ -74,12 +85,12 @@ def read_held_out(
             f"{path} has a column {SAMPLED!r}, which marks a random subset of its rows; declare it, or leave the "
             "column and the other rows out."
         )
-    sample = _sample(table, path)
+    sample = marked_rows(table, path)
     return HeldOut(
-        _numbers(table, sample, path),
+        numbers_of(table, LOG_PROBABILITY, sample, path, LOG_RANGE),
         counts[sample.to_numpy()],
         smoothing,
-        pool=_pool(counts, SAMPLED in table.columns, pool, path) if finite_pool else None,
+        pool=_pool(counts, pool_size(table, path, pool), path) if finite_pool else None,
     )
 
 
@@ -114,14 +125,14 @@ def read_paired(
     array([-2., -2.])
     """
     paths = Path(path), Path(against)
-    tables = [_read_table(one) for one in paths]
+    tables = [_scored_table(one) for one in paths]
     _refuse_other("number of rows", paths, [np.array([len(table)]) for table in tables])
-    _refuse_other(CELLS, paths, [_cells(table, one, cells) for table, one in zip(tables, paths, strict=True)])
-    samples = [_sample(table, one) for table, one in zip(tables, paths, strict=True)]
+    _refuse_other(CELLS, paths, [cells_of(table, one, cells) for table, one in zip(tables, paths, strict=True)])
+    samples = [marked_rows(table, one) for table, one in zip(tables, paths, strict=True)]
     _refuse_other(SAMPLED, paths, [sample.to_numpy() for sample in samples])
     if all(ID in table.columns for table in tables):
         _refuse_other(ID, paths, [table[ID].cast(pl.String).fill_null("").to_numpy() for table in tables])
-    return Paired(part, _numbers(tables[1], samples[1], paths[1]))
+    return Paired(part, numbers_of(tables[1], LOG_PROBABILITY, samples[1], paths[1], LOG_RANGE))
 
 
 def _refuse_other(what: str, paths: tuple[Path, Path], lists: Sequence[NDArray[Any]]) -> None:
@@ -136,22 +147,29 @@ def _refuse_other(what: str, paths: tuple[Path, Path], lists: Sequence[NDArray[A
         )
 
 
-def _read_table(path: Path) -> pl.DataFrame:
-    """Read a table, every column of a text file as text."""
+def _scored_table(path: Path) -> pl.DataFrame:
+    """Read a table of log-probabilities."""
+    table = read_table(path)
+    if LOG_PROBABILITY not in table.columns:
+        found = ", ".join(table.columns)
+        raise InputError(f"{path} has the columns {found}; expected {LOG_PROBABILITY}, and {CELLS} unless it is given.")
+    return table
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read a table with at least one row, every column of a text file as text."""
     content = BytesIO(path.read_bytes())
     try:
         table = pl.read_parquet(content) if path.suffix == ".parquet" else pl.read_csv(content, infer_schema=False)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path} is no table ({str(error).splitlines()[0]}); expected CSV or Parquet.") from error
-    if LOG_PROBABILITY not in table.columns:
-        found = ", ".join(table.columns)
-        raise InputError(f"{path} has the columns {found}; expected {LOG_PROBABILITY}, and {CELLS} unless it is given.")
     if not len(table):
-        raise InputError(f"{path} has no rows; expected one for each held-out interaction.")
+        raise InputError(f"{path} has no rows; expected one for each held-out interaction or user.")
     return table
 
 
-def _cells(table: pl.DataFrame, path: Path, cells: int | None) -> NDArray[np.int64]:
+def cells_of(table: pl.DataFrame, path: Path, cells: int | None) -> NDArray[np.int64]:
+    """Return how many cells the softmax of each row's user ranges over."""
     if (cells is None) == (CELLS not in table.columns):
         both = "has a column cells, and a number of cells was given too" if cells is not None else "has no column cells"
         raise InputError(
@@ -169,36 +187,43 @@ def _cells(table: pl.DataFrame, path: Path, cells: int | None) -> NDArray[np.int
     return whole.to_numpy()
 
 
-def _sample(table: pl.DataFrame, path: Path) -> pl.Series:
+def marked_rows(table: pl.DataFrame, path: Path) -> pl.Series:
     """Return which rows are scored: all of them, unless the table marks a sample of its pool."""
     if SAMPLED not in table.columns:
         return pl.repeat(True, len(table), eager=True)
-    text = table[SAMPLED].cast(pl.String).fill_null("").str.strip_chars().str.to_lowercase()
-    words = {"true": True, "1": True, "false": False, "0": False}
-    marked = text.replace_strict(words, default=None, return_dtype=pl.Boolean)
-    if marked.null_count():
-        row = int(marked.is_null().arg_max() or 0)
-        raise InputError(f"row {row + 1} of {path} has {table[SAMPLED][row]!r} as {SAMPLED}; expected true or false.")
+    marked = truths_of(table, SAMPLED, pl.repeat(True, len(table), eager=True), path)
     if not marked.any():
         raise InputError(f"no row of {path} is marked as {SAMPLED}; expected some of the pool.")
     return marked
 
 
-def _numbers(table: pl.DataFrame, sample: pl.Series, path: Path) -> NDArray[np.float64]:
-    """Return the log-probabilities of the sampled rows."""
-    column = table[LOG_PROBABILITY]
+def truths_of(table: pl.DataFrame, name: str, sample: pl.Series, path: Path) -> pl.Series:
+    """Return a column of true and false of the sampled rows, as people write them."""
+    text = table[name].cast(pl.String).fill_null("").str.strip_chars().str.to_lowercase()
+    words = {"true": True, "1": True, "false": False, "0": False}
+    found = text.replace_strict(words, default=None, return_dtype=pl.Boolean)
+    if (bad := found.is_null() & sample).any():
+        row = int(bad.arg_max() or 0)
+        raise InputError(f"row {row + 1} of {path} has {table[name][row]!r} as {name}; expected true or false.")
+    return found.filter(sample)
+
+
+def numbers_of(
+    table: pl.DataFrame, name: str, sample: pl.Series, path: Path, expected: str = "a number"
+) -> NDArray[np.float64]:
+    """Return the numbers of a column of the sampled rows; refusals say what was expected."""
+    column = table[name]
     numbers = column.str.strip_chars() if column.dtype == pl.String else column
     numbers = numbers.cast(pl.Float64, strict=False)
     if (bad := numbers.is_null() & sample).any():
         row = int(bad.arg_max() or 0)
-        raise InputError(
-            f"row {row + 1} of {path} has {column[row]!r} as {LOG_PROBABILITY}; expected a number of at most 0."
-        )
+        raise InputError(f"row {row + 1} of {path} has {column[row]!r} as {name}; expected {expected}.")
     return numbers.filter(sample).to_numpy()
 
 
-def _pool(counts: NDArray[np.int64], marked: bool, pool: int | None, path: Path) -> NDArray[np.int64]:
-    """Return the cells of every interaction of the pool."""
+def pool_size(table: pl.DataFrame, path: Path, pool: int | None) -> int:
+    """Return how many interactions the pool has: those of the table, if it marks a sample, or as many as were given."""
+    marked = SAMPLED in table.columns
     if marked == (pool is not None):
         said = (
             "marks a sample, and a size was given too" if marked else f"has no column {SAMPLED}, and no size is given"
@@ -208,14 +233,21 @@ def _pool(counts: NDArray[np.int64], marked: bool, pool: int | None, path: Path)
             f"column {SAMPLED}, or the size of the pool."
         )
     if pool is None:
-        return counts
-    if pool < len(counts):
+        return len(table)
+    if pool < len(table):
         raise InputError(
-            f"a pool of {pool} interactions cannot have given the {len(counts)} rows of {path}; correct it."
+            f"a pool of {pool} interactions cannot have given the {len(table)} rows of {path}; correct it."
         )
+    return pool
+
+
+def _pool(counts: NDArray[np.int64], size: int, path: Path) -> NDArray[np.int64]:
+    """Return the cells of every interaction of the pool."""
+    if size == len(counts):
+        return counts
     if len(set(counts.tolist())) > 1:
         raise InputError(
             f"the size of the pool was given, but the interactions of {path} have different numbers of cells, and "
             f"those of the rest of the pool are unknown; expected a table of the whole pool with the column {SAMPLED}."
         )
-    return np.full(pool, counts[0])
+    return np.full(size, counts[0])

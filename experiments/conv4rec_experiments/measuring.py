@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,24 +12,43 @@ from numpy.typing import NDArray
 from conv4rec.loss import LogProbabilities
 from conv4rec.popularity import Popularity
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses
-from conv4rec_experiments.gathering import Gathered, count_table
+from conv4rec_experiments.codes.compressing import Code
+from conv4rec_experiments.gathering import Gathered
+from conv4rec_experiments.held_out_evidence import count_table
+from conv4rec_experiments.judged_truth import judged_under_truth
 from conv4rec_experiments.truths import user_mix
 
 if TYPE_CHECKING:
     from conv4rec import Conv4Rec
+    from conv4rec_bounds import Evidence
     from conv4rec_experiments.truths import Truth
 
 __all__ = ["Measured", "measure"]
 
 Array = NDArray[np.float64]
 
+OVER_THE_POOL = {
+    "T9-parts": "mean over the whole held-out pool",
+    "T9-users": "mean over users of the exact expectation over subsets of the same size of each one's held-out pool",
+    "T9-calibration": "calibration error over the whole held-out pool, on the same bins",
+}
+UNDER_THE_TRUTH = {
+    "T9-parts": "mean under the known truth",
+    "T9-users": "expected share of hits under the known truth; expectations of the other scores have no closed form",
+    "T9-calibration": "calibration error under the known truth, on the same bins",
+}
+
 
 @dataclass(frozen=True)
 class Measured:
-    """What a certificate bounds, where it can be measured exactly, and what that is in words."""
+    """What a certificate bounds, where it can be measured exactly, and what that is in words.
 
-    value: float
+    ``value`` is None if only some of its ``parts``, by their names in the certificate's quantities, can be measured.
+    """
+
+    value: float | None
     meaning: str
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure(
@@ -45,8 +64,13 @@ def measure(
     sampling, held_out = gathered.evidence.protocol.sampling, own.get("held_out")
     measured: dict[str, Measured] = {}
     if sampling == "finite pool":
-        pool = Measured(_pool_risk(model, own), "mean loss over the scored users' own pools")
+        losses = {name: -found.joint for name, found in own.items()}
+        pool = Measured(_pool_risk(model, losses), "mean loss over the scored users' own pools")
         measured |= dict.fromkeys(("T1", "T2", "T4"), pool)
+        if (code := gathered.code) is not None:
+            coded = {name: _smoothed_losses(code.log_probabilities(getattr(model.split, name))) for name in own}
+            meaning = "mean loss of the smoothed decoded network over the scored users' own pools"
+            measured["T8-code"] = Measured(_pool_risk(model, coded), meaning)
     if sampling != "independent" and held_out is not None:
         means = [
             float(smoothed_losses(found.joint, found.cells, gathered.smoothing).losses.mean())
@@ -58,7 +82,23 @@ def measure(
     if (far := gathered.distances.at_most) is not None:
         coarse = Measured(far, "total variation to the whole held-out pool's law, over groups of cells")
         measured |= {"T7f": coarse, "T9-lower": coarse}
+    if gathered.judged is not None and gathered.sample is not None:
+        measured |= _parts(gathered.evidence, gathered.judged.over_the_pool(gathered.sample), OVER_THE_POOL)
     return measured
+
+
+def _parts(
+    evidence: Evidence, found: Mapping[str, Mapping[str, float]], meanings: Mapping[str, str]
+) -> dict[str, Measured]:
+    """Put parts under their theorems; the value is that of the part which the certificate reports, if it is known."""
+    reported = {
+        "T9-parts": evidence.named_losses and evidence.named_losses.losses[0].name,
+        "T9-users": evidence.user_scores and next(iter(evidence.user_scores.scores)),
+        "T9-calibration": evidence.binned_events and next(iter(evidence.binned_events.happened)),
+    }
+    return {
+        number: Measured(parts.get(str(reported[number])), meanings[number], parts) for number, parts in found.items()
+    }
 
 
 def _under_truth(model: Conv4Rec, gathered: Gathered, truth: Truth) -> dict[str, Measured]:
@@ -70,6 +110,9 @@ def _under_truth(model: Conv4Rec, gathered: Gathered, truth: Truth) -> dict[str,
     measured["T7c"] = Measured(truth.tv(np.mean(laws, axis=0), scored), "total variation of the ensemble to the truth")
     of_draws = [truth.risk(_smoothed(drawn, DEFAULT_SMOOTHING), scored) for drawn in laws]
     measured["T8"] = Measured(float(np.mean(of_draws)), "mean risk of the smoothed draws under the known truth")
+    if gathered.code is not None:
+        coded = _smoothed(_coded_law(gathered.code, truth), DEFAULT_SMOOTHING)
+        measured["T8-code"] = Measured(truth.risk(coded, scored), "risk of the smoothed decoded network, known truth")
     if gathered.evidence.held_out is not None:
         mix = user_mix(count_table(model.split.held_out))
         smoothed = truth.risk(_smoothed(law, gathered.smoothing), mix)
@@ -86,11 +129,20 @@ def _under_truth(model: Conv4Rec, gathered: Gathered, truth: Truth) -> dict[str,
             measured["T7f"] = Measured(gathered.distances.at_most, words)
         explicit = _level_distance(law, truth, mix)
         measured["T10"] = Measured(explicit, "total variation of the level given the item, held-out users")
+    if gathered.judged is not None:
+        found = judged_under_truth(model, gathered.judged, truth, law, gathered.smoothing)
+        measured |= _parts(gathered.evidence, found, UNDER_THE_TRUTH)
     return measured
 
 
 def _law(model: Conv4Rec, truth: Truth) -> Array:
     return model.predict_proba(model.interactions.user_ids).reshape(truth.users, truth.cells)
+
+
+def _coded_law(code: Code, truth: Truth) -> Array:
+    logits = code.logits(np.arange(truth.users)).reshape(truth.users, truth.cells)
+    law: Array = logits.softmax(dim=1).numpy()
+    return law
 
 
 def _level_distance(law: Array, truth: Truth, mix: Array) -> float:
@@ -108,10 +160,14 @@ def _smoothed(law: Array, smoothing: float) -> Array:
     return logs
 
 
-def _pool_risk(model: Conv4Rec, own: Mapping[str, LogProbabilities]) -> float:
+def _smoothed_losses(found: LogProbabilities) -> Array:
+    losses: Array = smoothed_losses(found.joint, found.cells, DEFAULT_SMOOTHING).losses
+    return losses
+
+
+def _pool_risk(model: Conv4Rec, losses: Mapping[str, Array]) -> float:
     """Return the mean over scored interactions of the mean loss of the user's pool: what T1 bounds for a pool."""
-    parts = [getattr(model.split, name) for name in own]
-    users, joint = np.concatenate([part.user for part in parts]), np.concatenate([own[name].joint for name in own])
-    sizes, sums = np.bincount(users), np.bincount(users, weights=-joint)
+    users = np.concatenate([getattr(model.split, name).user for name in losses])
+    sizes, sums = np.bincount(users), np.bincount(users, weights=np.concatenate(list(losses.values())))
     scored = model.split.scored.user
     return float((sums[scored] / sizes[scored]).mean())

@@ -36,6 +36,8 @@ COUNTED: Mapping[str, str] = {
     "T9": "held-out interactions",
     "T9-pool": "held-out interactions",
     "T9-sequence": "interactions in time order",
+    "T9-parts": "held-out interactions",
+    "T9-calibration": "held-out interactions",
     "T11": "interactions seen, any estimator",
 }
 """What the number N of a theorem counts, where it is not scored interactions."""

@@ -27,6 +27,7 @@ __all__ = [
     "print_frame",
     "print_lines",
     "print_looks",
+    "print_parts",
     "print_paths",
     "print_plans",
     "print_training",
@@ -80,12 +81,24 @@ def print_evaluation(evaluation: Evaluation) -> None:
     console.print(losses)
 
     print_certificates(evaluation.certificate_rows(), evaluation.report)
+    print_parts(evaluation.part_rows())
     if evaluation.intervals:
         far = _table("total variation over groups of cells", ("model",), ("at least", "at most", "measured"))
         for each in evaluation.intervals:
             far.add_row(each.model, lower(each.lower.value), upper(each.upper.value), number(each.measured))
         console.print(far)
     print_lines("", headline(evaluation.report))
+
+
+def print_parts(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what certificates of several quantities say about each, beside its value on the sample."""
+    if not rows:
+        return
+    table = _table("parts of the certificates", ("theorem", "part"), ("value", "sample", "measured", "trivial"))
+    for row in rows:
+        amounts = (number(row[name]) for name in ("sample", "measured", "trivial"))
+        table.add_row(row["theorem"], f"{row['part']} ({row['unit']})", bound(row), *amounts)
+    console.print(table)
 
 
 def print_certificates(rows: Sequence[Mapping[str, Any]], report: Report) -> None:

@@ -12,7 +12,7 @@ from conv4rec.options import choose_device
 from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
-from conv4rec_experiments.files import write_csv, write_text
+from conv4rec_experiments.files import write_bytes, write_csv, write_text
 from conv4rec_experiments.report.facts import facts, notes
 from conv4rec_experiments.report.page import Page, render
 
@@ -25,9 +25,12 @@ Protocol: TypeAlias = Literal["coin", "interaction", "time"]
 
 MODEL = "model.json"
 CHECKPOINT = "training.safetensors"
+CODE = "code.bin"
 REPORT = (
     "report.html",
     "losses.csv",
+    "parts.csv",
+    CODE,
     *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png", "tex")),
 )
 
@@ -115,6 +118,7 @@ def certify_run(
         report=evaluation.report,
         measured=evaluation.measured,
         losses=evaluation.losses,
+        parts=evaluation.part_rows(),
         intervals=evaluation.intervals,
         facts=facts(model),
         notes=notes(evaluation),
@@ -124,9 +128,13 @@ def certify_run(
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Write losses and certificates as tables (CSV, JSON, LaTeX), and the figure of the certificates as PDF and PNG."""
+    """Write losses and certificates as tables (CSV, JSON, LaTeX), their figure as PDF and PNG, and the coded network.
+
+    A ``code.bin`` of an earlier report is deleted where this one has none.
+    """
     rows = evaluation.certificate_rows()
     losses = [asdict(row) for row in evaluation.losses]
+    parts = evaluation.part_rows()
     record = evaluation.report.record() | {
         "measured": {theorem: asdict(found) for theorem, found in evaluation.measured.items()},
         "smoothing": evaluation.smoothing,
@@ -136,10 +144,15 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
             {"model": row.model, "lower": row.lower.value, "upper": row.upper.value, "measured": row.measured}
             for row in evaluation.intervals
         ],
+        "parts": parts,
     }
+    _delete(folder, [CODE])
+    coded = [] if evaluation.code is None else [write_bytes(folder / CODE, evaluation.code)]
     return [
+        *coded,
         *write_certificates(rows, folder, record, delta=float(evaluation.report.budget.total)),
         write_csv(folder / "losses.csv", losses),
+        *([write_csv(folder / "parts.csv", parts)] if parts else []),
         *draw_certificates(rows, folder / "certificates"),
     ]
 

@@ -8,19 +8,21 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conv4rec.errors import InputError
 from conv4rec_bounds import Evidence, Protocol, Report, Scored, UserMeans, certify
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
-from conv4rec_experiments.files import write_text
-from conv4rec_experiments.log_probability_tables import read_held_out, read_paired
+from conv4rec_experiments.files import write_csv, write_text
+from conv4rec_experiments.judged_tables import read_events, read_losses, read_user_scores
+from conv4rec_experiments.log_probability_tables import LOG_PROBABILITY, read_held_out, read_paired, read_table
 from conv4rec_experiments.report.page import Page, render
 from conv4rec_experiments.weight_files import read_network
 
 if TYPE_CHECKING:
     from conv4rec_experiments.studies.receipt import Receipt
 
-__all__ = ["certificate_rows", "certify_log_probabilities", "certify_weights", "write_report"]
+__all__ = ["certificate_rows", "certify_log_probabilities", "certify_weights", "table_evidence", "write_report"]
 
 UNDECLARED = Protocol("neither")
 """What a file tells about how its data came about: nothing, so that theorems that need more refuse by name."""
@@ -86,27 +88,13 @@ def certify_weights(
     return certify(evidence, delta)
 
 
-def certify_log_probabilities(
-    path: str | PathLike[str],
-    *,
-    against: str | PathLike[str] | None = None,
-    protocol: Protocol = UNDECLARED,
-    cells: int | None = None,
-    pool: int | None = None,
-    smoothing: float = DEFAULT_SMOOTHING,
-    delta: float = 0.05,
-) -> Report:
-    r"""Certify any model from the log-probabilities that it gave to held-out interactions (T9, T9-pool, T9-paired).
+def certify_log_probabilities(path: str | PathLike[str], *, delta: float = 0.05, **options: Any) -> Report:
+    r"""Certify any model from what it said about held-out interactions (T9, T9-pool, T9-paired, T9-parts, ...).
 
     Parameters
     ----------
-    path, cells, pool, smoothing
-        The table and how to read it (see `conv4rec_experiments.log_probability_tables.read_held_out`).
-    against
-        A table of another model's log-probabilities of the same interactions, in the same order.
-    protocol
-        ``"independent"``: given the users, the interactions are independent draws; ``"finite pool"``: the (sampled)
-        rows are a uniformly random proper subset of a pool. No table can tell, so by default nothing is declared.
+    path, options
+        The table and how to read it (see `table_evidence`).
     delta
         The failure probability that all certificates share.
 
@@ -128,17 +116,86 @@ def certify_log_probabilities(
     >>> report["T9"].status.value, report["T9"].terms["held-out mean loss"] > 1.5
     ('valid', True)
     """
+    return certify(table_evidence(path, **options), delta)
+
+
+def table_evidence(
+    path: str | PathLike[str] | None,
+    *,
+    against: str | PathLike[str] | None = None,
+    protocol: Protocol = UNDECLARED,
+    user_scores: str | PathLike[str] | None = None,
+    whole_users: bool = False,
+    cells: int | None = None,
+    pool: int | None = None,
+    smoothing: float = DEFAULT_SMOOTHING,
+    levels: int | None = None,
+    level_range: float | None = None,
+) -> Evidence:
+    r"""Read what any model said about held-out interactions, and the scores of users, as evidence.
+
+    Parameters
+    ----------
+    path
+        A table of held-out interactions (see `conv4rec_experiments.log_probability_tables.read_held_out`, and
+        `conv4rec_experiments.judged_tables` for its further columns), or None.
+    against
+        A table of another model's log-probabilities of the same interactions, in the same order.
+    protocol
+        ``"independent"``: given the users, the interactions are independent draws; ``"finite pool"``: the (sampled)
+        rows are a uniformly random proper subset of a pool. No table can tell, so by default nothing is declared.
+    user_scores
+        A table of the scores of users' held-out parts. Under the protocol ``"finite pool"`` they are declared random
+        subsets of each user's own pool.
+    whole_users
+        Declares that nothing of these users made the model.
+    cells, pool, smoothing, levels, level_range
+        How to read the first table.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, its columns are missing or contradict what is declared, or two tables are not of the
+        same interactions.
+    RefusedError
+        If a value is none that a model can give.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     scores = Path(folder, "users.csv")
+    ...     _ = scores.write_text("user,recall\n1,0.5\n2,0.25\n")
+    ...     table_evidence(None, user_scores=scores).user_scores.size
+    2
+    """
     finite_pool = protocol.sampling == "finite pool"
-    part = read_held_out(path, cells=cells, finite_pool=finite_pool, pool=pool, smoothing=smoothing)
-    pair = None if against is None else read_paired(path, against, part, cells=cells)
-    evidence = Evidence(
-        cells=int((part.cells if part.pool is None else part.pool).max()),
-        protocol=protocol,
-        held_out=replace(part, pool=None),
-        pool_sample=part if finite_pool else None,
-        paired=pair,
-    )
-    return certify(evidence, delta)
+    parts: dict[str, Any] = {}
+    if path is None and against is not None:
+        raise InputError(f"{against} came with no table of the model to compare it with; give both.")
+    if path is not None:
+        table = Path(path)
+        losses = read_losses(
+            table,
+            levels=levels,
+            level_range=level_range,
+            cells=cells,
+            finite_pool=finite_pool,
+            pool=pool,
+            smoothing=smoothing,
+        )
+        events = read_events(table, finite_pool=finite_pool, pool=pool)
+        parts |= {"named_losses": losses, "binned_events": events}
+        # A table without joint probabilities may still hold something else.
+        if against is not None or (losses is None and events is None) or LOG_PROBABILITY in read_table(table).columns:
+            part = read_held_out(table, cells=cells, finite_pool=finite_pool, pool=pool, smoothing=smoothing)
+            parts |= {"held_out": replace(part, pool=None), "pool_sample": part if finite_pool else None}
+            if against is not None:
+                parts["paired"] = read_paired(table, against, part, cells=cells)
+            cells = int((part.cells if part.pool is None else part.pool).max())
+    if user_scores is not None:
+        parts["user_scores"] = read_user_scores(user_scores, pools=finite_pool, whole_users=whole_users)
+    return Evidence(cells=cells or 1, protocol=protocol, **parts)
 
 
 def certificate_rows(report: Report) -> list[dict[str, Any]]:
@@ -147,27 +204,38 @@ def certificate_rows(report: Report) -> list[dict[str, Any]]:
 
 
 def write_report(
-    report: Report, folder: Path, origin: Mapping[str, Any] | None = None, receipt: Receipt | None = None
+    report: Report,
+    folder: Path,
+    origin: Mapping[str, Any] | None = None,
+    receipt: Receipt | None = None,
+    parts: Sequence[Mapping[str, Any]] = (),
 ) -> list[Path]:
     """Write the certificates of a report as page, JSON, CSV, LaTeX and figure into a folder; return their paths.
 
     Page and JSON file keep what is said about the origin, such as the file and what was declared; the page cites the
-    receipt.
+    receipt. Rows of `conv4rec_experiments.parts.part_rows`, if there are any, have a table of their own.
     """
     rows = certificate_rows(report)
     record = report.record() | {"origin": dict(origin or {})}
-    page = Page("Certificates of a model made elsewhere", report, facts=_facts(origin or {}), receipt=receipt)
+    if parts:
+        record["parts"] = list(parts)
+    page = Page(
+        "Certificates of a model made elsewhere", report, parts=parts, facts=_facts(origin or {}), receipt=receipt
+    )
     return [
         write_text(folder / "report.html", render(page)),
         *write_certificates(rows, folder, record, delta=float(report.budget.total)),
+        *([write_csv(folder / "parts.csv", parts)] if parts else []),
         *draw_certificates(rows, folder / "certificates"),
     ]
 
 
 def _facts(origin: Mapping[str, Any]) -> dict[str, str]:
-    """Write what is said about the origin as names with their values; what was declared has several."""
+    """Write what is said about the origin as names with their values; files and what was declared are several."""
     facts = {}
     for name, value in origin.items():
-        several = isinstance(value, Mapping)
-        facts[name] = ", ".join(f"{word}: {choice}" for word, choice in value.items()) if several else str(value)
+        if isinstance(value, Mapping):
+            facts[name] = ", ".join(f"{word}: {choice}" for word, choice in value.items())
+        else:
+            facts[name] = str(value) if isinstance(value, str) else ", ".join(map(str, value))
     return facts

@@ -91,7 +91,7 @@ def test_draws_that_miss_everything_keep_the_range_of_their_losses(model, monkey
     draws = Draws([still.with_weights(blank)], np.zeros(1), 1.0)
     monkeypatch.setattr(gathering, "draw_around", lambda model, seed: draws)
     own = {name: still.log_probabilities(getattr(split, name)) for name in ("scored", "validation", "held_out")}
-    posterior = gathering.gather(still, own, gathering.Declared(), 0.05).evidence.posterior
+    posterior = gathering.gather(still, own, own, gathering.Declared(), 0.05).evidence.posterior
     assert posterior.risks.tolist() == [posterior.high]
 
 

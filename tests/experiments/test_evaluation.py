@@ -20,7 +20,7 @@ from conv4rec_bounds import THEOREMS, CellCounts, Status
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments.demo import Settings, draw_split
 from conv4rec_experiments.evaluation import evaluate
-from conv4rec_experiments.gathering import count_table
+from conv4rec_experiments.held_out_evidence import count_table
 from conv4rec_experiments.truths import small_truth
 
 
@@ -133,6 +133,7 @@ def test_counts_need_no_table_of_all_users_and_cells(monkeypatch):
     model = trained(split_by_interaction(ratings(repeats=True)))
     whole = CellCounts.of_table(count_table(model.split.held_out))
     monkeypatch.delattr("conv4rec_experiments.gathering.count_table")
+    monkeypatch.delattr("conv4rec_experiments.held_out_evidence.count_table")
     counted = evaluate(model, independent=True).evidence.cell_counts
     assert counted.segments.tolist() == whole.segments.tolist()
     assert counted.counts.tolist() == whole.counts.tolist()
@@ -234,7 +235,8 @@ def test_on_a_known_truth_every_certificate_lies_above_what_it_bounds(known):
     law = truth.law[split.scored.user, split.scored.item * truth.levels + split.scored.level]
     assert evaluation.evidence.scored.truth_risk == pytest.approx(-np.log(law).mean())
     for certificate in evaluation.report:
-        if certificate.value is not None and certificate.theorem != "T11":
+        # Limits of T11 are not about this model, and the expectation of NDCG has no closed form: its parts follow.
+        if certificate.value is not None and certificate.theorem not in ("T11", "T9-users"):
             measured = evaluation.measured[certificate.theorem].value
             assert certificate.value >= measured if certificate.side == "upper" else certificate.value <= measured
     answered = {certificate.theorem for certificate in evaluation.report if certificate.value is not None}

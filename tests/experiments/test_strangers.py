@@ -384,10 +384,15 @@ def test_the_page_on_a_peer_library_does_what_it_says(tmp_path):
     assert bound < trivial - 0.25
     margin = float(re.fullmatch(r"The bound (\d+\.\d+) lies above the trivial value 0\.", printed[2]).group(1))
     assert margin > 0.3
-    assert re.fullmatch(r"The bound \d+\.\d+ holds but is no better than the trivial value 4\.787\.", printed[3])
-    (line,) = (line for block in blocks("strangers.md", "console") for line in block.splitlines() if "ease.csv" in line)
-    assert printed[0] in command(tmp_path, line)
+    assert re.fullmatch(r"The bound \d+\.\d+ holds but is no better than the trivial value 4\.787\.", printed[-1])
+    lines = [line for block in blocks("strangers.md", "console") for line in block.splitlines() if "ease.csv" in line]
+    assert printed[0] in command(tmp_path, lines[0])
     assert (tmp_path / "ease" / "certificates.csv").exists()
+    half, certified = (
+        float(number) for number in re.findall(r"\b0\.\d+", next(x for x in printed if "Recall@20" in x))
+    )
+    assert half - 0.1 < certified < half
+    assert f"Recall@20 (share) ≥ {certified:.2f}"[:-1] in " ".join(command(tmp_path, lines[1]).split())
 
 
 def test_the_page_on_the_monitor_does_what_it_says(tmp_path):

@@ -6,8 +6,10 @@ from typing import Literal
 import numpy as np
 
 from conv4rec_bounds.errors import RefusedError
+from conv4rec_bounds.evidence.compressed import Compressed
 from conv4rec_bounds.evidence.events import Events, GemPool, refuse_unknown_mix
 from conv4rec_bounds.evidence.held_out import HeldOut
+from conv4rec_bounds.evidence.named import BinnedEvents, NamedLoss, NamedLosses, UserScores
 from conv4rec_bounds.evidence.paired import Paired
 from conv4rec_bounds.evidence.posterior import Posterior
 from conv4rec_bounds.evidence.protocol import Protocol
@@ -18,13 +20,17 @@ from conv4rec_bounds.evidence.untouched import CellCounts, Ensemble, Prequential
 from conv4rec_bounds.geometry import Network
 
 __all__ = [
+    "BinnedEvents",
     "CellCounts",
     "Comparator",
+    "Compressed",
     "Ensemble",
     "Events",
     "Evidence",
     "GemPool",
     "HeldOut",
+    "NamedLoss",
+    "NamedLosses",
     "Paired",
     "Posterior",
     "Prequential",
@@ -36,6 +42,7 @@ __all__ = [
     "TruthLoss",
     "Untouched",
     "UserMeans",
+    "UserScores",
 ]
 
 
@@ -65,12 +72,16 @@ class Evidence:
         comes with one, else as independent draws given the users.
     time_ordered
         Interactions in time order, each predicted before it was seen.
+    named_losses, user_scores, binned_events
+        Further bounded losses of held-out interactions, scores of users' held-out parts, and events with probabilities.
     untouched, prequential, ensemble, cell_counts
         Losses on interactions that the predictors had not seen, beside the truth's own.
     rounds
         Counts of untouched interactions in rounds, beside the laws that they are compared with.
     posterior
         Draws around the weights, with their smoothed losses.
+    compressed
+        A predictor that was decoded from a file, with the file's length.
     events, gem_pool, level_values
         Events and pools of items chosen beforehand, and the values of the levels.
     total_variation, total_variation_users
@@ -97,12 +108,16 @@ class Evidence:
     pool_sample: HeldOut | None = None
     paired: Paired | None = None
     time_ordered: TimeOrdered | None = None
+    named_losses: NamedLosses | None = None
+    user_scores: UserScores | None = None
+    binned_events: BinnedEvents | None = None
     untouched: Untouched | None = None
     prequential: Prequential | None = None
     ensemble: Ensemble | None = None
     cell_counts: CellCounts | None = None
     rounds: Rounds | None = None
     posterior: Posterior | None = None
+    compressed: Compressed | None = None
     events: Events | None = None
     gem_pool: GemPool | None = None
     level_values: tuple[float, ...] | None = None

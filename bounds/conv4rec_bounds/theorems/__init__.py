@@ -13,12 +13,16 @@ from conv4rec_bounds.theorems.t7c_draws import DrawnTotalVariation
 from conv4rec_bounds.theorems.t7d_transfer import TransferredTotalVariation
 from conv4rec_bounds.theorems.t7e_truth_loss import TruthsLeastLoss
 from conv4rec_bounds.theorems.t7f_coincidences import CoincidenceTotalVariation
+from conv4rec_bounds.theorems.t8_code import CompressedRisk
 from conv4rec_bounds.theorems.t8_pac_bayes import PacBayes
+from conv4rec_bounds.theorems.t9_calibration import CalibrationError
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk
 from conv4rec_bounds.theorems.t9_lower import TotalVariationLower
 from conv4rec_bounds.theorems.t9_paired import PairedRisk
+from conv4rec_bounds.theorems.t9_parts import HeldOutParts
 from conv4rec_bounds.theorems.t9_sequence import RunningRisk
+from conv4rec_bounds.theorems.t9_users import UserScoreMeans
 from conv4rec_bounds.theorems.t10_what_tv_buys import WhatTotalVariationBuys
 from conv4rec_bounds.theorems.t11_limits import Limits
 
@@ -38,11 +42,15 @@ THEOREMS: tuple[Theorem, ...] = (
     TruthsLeastLoss(),
     CoincidenceTotalVariation(),
     PacBayes(),
+    CompressedRisk(),
     HeldOutRisk(),
     HeldOutPool(),
     PairedRisk(),
     RunningRisk(),
     TotalVariationLower(),
+    HeldOutParts(),
+    UserScoreMeans(),
+    CalibrationError(),
     WhatTotalVariationBuys(),
     Limits(),
 )

@@ -22,7 +22,7 @@ from flint import arb, ctx
 from conv4rec_bounds.betting import betting_upper
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
-from conv4rec_bounds.evidence import Evidence, HeldOut
+from conv4rec_bounds.evidence import BinnedEvents, Evidence, HeldOut, NamedLosses
 from conv4rec_bounds.formula import Formula, upper_quantities
 from conv4rec_bounds.loss import SmoothedLosses, uniform_risk
 from conv4rec_bounds.rounding import PRECISION_BITS, Number, add_up, ceil_float, exact
@@ -77,7 +77,7 @@ def betting_variance(losses: SmoothedLosses, low: float, high: float, delta: Fra
         return ceil_float(deviation.max(arb(0)) ** 2 * size / (2 * price))
 
 
-def untouched(part: HeldOut) -> str | None:
+def untouched(part: HeldOut | NamedLosses | BinnedEvents) -> str | None:
     """Return the reason why the held-out part is none, if training or tuning has seen it."""
     if not part.untouched:
         return (

@@ -10,24 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv4rec_bounds import (
+    BinnedEvents,
     CellCounts,
     Comparator,
+    Compressed,
     Ensemble,
     Events,
     Evidence,
     GemPool,
     HeldOut,
+    NamedLoss,
+    NamedLosses,
     Network,
     Paired,
     Posterior,
     Prequential,
     Protocol,
     References,
+    Rounds,
     Scored,
     TimeOrdered,
     TruthLoss,
     Untouched,
     UserMeans,
+    UserScores,
     certify,
 )
 
@@ -54,6 +60,8 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
     cells = items * levels
     losses, own = 8.0, TruthLoss(7.9, "known")
     held_out, rival = compared_log_probabilities(HELD_OUT, cells)
+    told = rng.random(HELD_OUT)
+    logs, counts, blank = held_out.log_probabilities, held_out.cells, np.full((1_000, 90), 1 / 90)
     return Evidence(
         cells=cells,
         protocol=Protocol("independent", users="independent"),
@@ -65,11 +73,18 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
         comparator=Comparator(excess=0.0, oscillation=20.0, risk=7.9),
         held_out=held_out,
         paired=Paired(held_out, rival),
-        time_ordered=TimeOrdered(held_out.log_probabilities, held_out.cells, cells),
+        time_ordered=TimeOrdered(logs, counts, cells),
+        named_losses=NamedLosses((NamedLoss("level error", "levels", 4 * rng.random(HELD_OUT), 0.0, 9.0),)),
+        user_scores=UserScores({"recall": rng.random(USERS)}),
+        binned_events=BinnedEvents(
+            {"high": rng.random(HELD_OUT) < told}, {"high": told}, {"high": (10 * told).astype(np.int64)}
+        ),
         untouched=Untouched(HELD_OUT, losses, own),
         prequential=Prequential(SCORED, losses, own, distance=0.01),
         ensemble=Ensemble(SCORED, np.full(4, losses), np.full(4, 1e5), own),
         posterior=Posterior(SCORED, np.full(4, losses), 0.0, 17.0, np.full(4, 1e5), uniform_risk=float(np.log(cells))),
+        compressed=Compressed(logs, counts, held_out.smoothing, 100, {"weights": 800}, float(np.log(cells))),
+        rounds=Rounds(rng.poisson(0.5, size=(4, *blank.shape)), blank, "users", "groups of cells"),
         cell_counts=CellCounts.of_table(rng.poisson(0.5, size=(1_000, 1_000))),
         events=Events(HELD_OUT, np.full(100, HELD_OUT // 5), np.full(100, 0.21), tuple(map(str, range(100)))),
         gem_pool=GemPool(0.2, 0.15, users="scored"),

@@ -62,6 +62,8 @@ class Page:
         For each theorem, the quantity that it bounds, as far as it is known.
     losses
         Mean losses of the model and its peers, those of one part together.
+    parts
+        Rows of certificates that hold several quantities (see `conv4rec_experiments.parts.part_rows`).
     intervals
         How far models are from the truth, at least and at most, over groups of cells.
     facts, notes
@@ -80,6 +82,7 @@ class Page:
     report: Report
     measured: Mapping[str, Measured] = field(default_factory=dict)
     losses: Sequence[Loss] = ()
+    parts: Sequence[Mapping[str, Any]] = ()
     intervals: Sequence[Interval] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -112,7 +115,7 @@ def render(page: Page) -> str:
             certificates=certificates,
             refused=[certificate for certificate in report if certificate.value is None],
             glossary=glossary(shown.certificate for shown in certificates),
-            parts=[(part, list(rows)) for part, rows in groupby(page.losses, key=lambda row: row.part)],
+            losses=[(part, list(rows)) for part, rows in groupby(page.losses, key=lambda row: row.part)],
             ledger=paid,
             confidence=confidence(paid.failure),
             counted=counted,

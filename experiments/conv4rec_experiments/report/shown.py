@@ -80,7 +80,7 @@ def _shown(certificate: Certificate, measured: Measured | None, ledger: Ledger, 
         row=row,
         statement=statement(certificate),
         about=" ".join(about([certificate])),
-        measured=measured,
+        measured=None if measured is None or measured.value is None else measured,
         beside=beside,
         picture=Markup(draw_glance(row, marks, f"{name}-axis")),
         shares=shares,
@@ -91,7 +91,7 @@ def _shown(certificate: Certificate, measured: Measured | None, ledger: Ledger, 
 
 def _beside(certificate: Certificate, measured: Measured | None) -> Mark | None:
     """Return the measured target, or else the measured term that the value starts from."""
-    if measured is not None:
+    if measured is not None and measured.value is not None:
         return Mark("measured", measured.value, "measured")
     if len(certificate.terms) > 1 and certificate.terms_of is not None and certificate.terms_of[0] == "value":
         words, value = next(iter(certificate.terms.items()))

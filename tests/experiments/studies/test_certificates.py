@@ -122,6 +122,21 @@ def test_targets_of_the_fit_are_exact() -> None:
     assert one(rows, "T7e")["measured"] == pytest.approx(TRUTH.empirical_risk(samples[0].blocks[-1]), rel=1e-12)
 
 
+def test_targets_of_what_the_fit_is_judged_by_are_exact() -> None:
+    samples, fits = fitted()
+    rows, counts = everything(), samples[0].held_out
+    shape = TRUTH.users, TRUTH.items, TRUTH.levels
+    true, law = TRUTH.law.reshape(shape), np.exp(TRUTH.likelihood.log_law(fits[0].theta)).reshape(shape)
+    mix, levels = user_mix(counts), law / law.sum(axis=2, keepdims=True)
+    explicit = -(mix[:, None, None] * true * np.log(0.99 * levels + 0.01 / TRUTH.levels)).sum()
+    assert one(rows, "T9-parts")["measured"] == pytest.approx(explicit, rel=1e-12)
+    best = np.argsort(-law.sum(axis=2), axis=1)[:, : TRUTH.items // 5]
+    hits = np.take_along_axis(true.sum(axis=2), best, axis=1).sum(axis=1)[counts.sum(axis=1) > 0]
+    assert one(rows, "T9-users")["measured"] == pytest.approx(hits.mean(), rel=1e-12)
+    gaps = mix[:, None] * (true[:, :, 2] - true.sum(axis=2) * levels[:, :, 2])
+    assert abs(gaps.sum()) <= one(rows, "T9-calibration")["measured"] <= np.abs(gaps).sum()
+
+
 def test_targets_of_predictors_made_before_are_exact() -> None:
     samples, _ = fitted()
     rows = everything()
@@ -250,15 +265,16 @@ def test_a_truth_outside_the_class_has_no_least_loss_of_the_class() -> None:
 def test_a_network_that_reads_the_sample_gets_only_what_its_protocol_allows() -> None:
     rows = rows_of(protocol=OWN_INPUT)
     answered = {row["theorem"] for row in rows if row["refused"] is None}
-    assert answered == {"T4", "T7e", "T9", "T9-pool", "T9-paired", "T9-sequence", "T9-lower"}
-    for theorem in ("T1", "T2", "T5", "T6", "T7a", "T7b", "T7c", "T7d", "T8"):
+    held_out = {"T9", "T9-pool", "T9-paired", "T9-sequence", "T9-lower", "T9-parts", "T9-users", "T9-calibration"}
+    assert answered == {"T4", "T7e"} | held_out
+    for theorem in ("T1", "T2", "T5", "T6", "T7a", "T7b", "T7c", "T7d", "T8", "T8-code"):
         for row in rows:
             if row["theorem"] == theorem and row["basis"] in ("", "known"):
                 assert any(word in row["refused"] for word in ("profile", "self-reconstruction")), row
 
 
 def test_an_answer_does_not_depend_on_what_else_is_asked() -> None:
-    for theorem in ("T9", "T9-pool", "T7a"):
+    for theorem in ("T9", "T9-pool", "T9-parts", "T9-calibration", "T7a"):
         for row in rows_of(theorem):
             again = one(everything(), theorem, row["basis"], row["seed"])
             assert row["bound"] == pytest.approx(again["bound"], rel=1e-9)

@@ -13,12 +13,14 @@ import numpy as np
 from conv4rec.errors import InputError
 from conv4rec_experiments.fits.fitting import DENSE_MOST, Fit, Settings
 from conv4rec_experiments.fits.likelihood import Likelihood
+from conv4rec_experiments.studies.certificates.coded import compressed_risk
 from conv4rec_experiments.studies.certificates.coincidences import by_coincidences
 from conv4rec_experiments.studies.certificates.comparisons import against_popularity, in_random_order
 from conv4rec_experiments.studies.certificates.consequences import limits, what_it_buys
 from conv4rec_experiments.studies.certificates.distances import fast_rate, oracle_inequality
 from conv4rec_experiments.studies.certificates.drawn import drawn_distance, pac_bayes
 from conv4rec_experiments.studies.certificates.held_out import falsification, held_out_pool, held_out_risk
+from conv4rec_experiments.studies.certificates.judged import calibration, losses_of_parts, scores_of_users
 from conv4rec_experiments.studies.certificates.refits import Refits, least_losses, refit_slices
 from conv4rec_experiments.studies.certificates.replicate import Replicate, coins
 from conv4rec_experiments.studies.certificates.risks import frozen_codes, new_users, norms, parameter_count
@@ -43,11 +45,15 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
     "T7e": least_loss,
     "T7f": by_coincidences,
     "T8": pac_bayes,
+    "T8-code": compressed_risk,
     "T9": held_out_risk,
     "T9-pool": held_out_pool,
     "T9-paired": against_popularity,
     "T9-sequence": in_random_order,
     "T9-lower": falsification,
+    "T9-parts": losses_of_parts,
+    "T9-users": scores_of_users,
+    "T9-calibration": calibration,
     "T10": what_it_buys,
     "T11": limits,
 }
@@ -55,7 +61,7 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
 THEOREMS: tuple[str, ...] = tuple(FAMILIES)
 """Numbers of the theorems that a study can ask."""
 
-IN_TIME_ORDER = frozenset({"T7a", "T7b", "T7c", "T7d", "T7f", "T8", "T10"})
+IN_TIME_ORDER = frozenset({"T7a", "T7b", "T7c", "T7d", "T7f", "T8", "T8-code", "T10"})
 WITH_LEAST_LOSS = frozenset({"T7a", "T7b", "T7c", "T7d"})
 
 

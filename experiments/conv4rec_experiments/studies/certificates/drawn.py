@@ -27,7 +27,8 @@ def _draws(replicate: Replicate) -> Refits:
     if replicate.refits is not None:
         return replicate.refits
     alone = replicate.log_law[None]
-    return Refits(replicate.sample.blocks[-1:], alone, alone, np.zeros(1))
+    theta = replicate.fit.theta
+    return Refits(replicate.sample.blocks[-1:], alone, alone, np.zeros(1), theta, np.zeros(theta.size))
 
 
 def drawn_distance(replicate: Replicate, delta: float) -> Statements:

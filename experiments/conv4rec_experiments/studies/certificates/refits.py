@@ -51,6 +51,8 @@ class Refits:
     draws
         Log-probabilities of networks drawn from a Gaussian :math:`\rho` whose centre lies one damped Fisher step on the
         last block away from the predictor made before it, shape (draw, user, cell).
+    before, step
+        Weights of that predictor, and one whole Fisher step on the last block from there, shape (weight,).
     log_ratios
         :math:`\log\frac{d\rho}{d\pi}` at each draw, rounded up, shape (draw,); :math:`\pi` is a Gaussian around
         that predictor with the Fisher matrix of blocks 0 to 3.
@@ -60,6 +62,8 @@ class Refits:
     log_laws: Array
     draws: Array
     log_ratios: Array
+    before: Array
+    step: Array
 
 
 def refit_slices(
@@ -123,9 +127,10 @@ def _group(
             theta = _map_fit(likelihood, seen, theta, NEXT_STEPS)
         laws.append(likelihood.log_laws(theta).numpy())
         if place == HALF:
-            draws, ratios = _around(likelihood, theta, seen, np.stack([s.blocks[-1] for s in samples]), rngs)
+            around = theta.numpy(), *_around(likelihood, theta, seen, np.stack([s.blocks[-1] for s in samples]), rngs)
     by_replicate = np.stack(laws, axis=1)
-    return [Refits(*parts) for parts in zip(slices, by_replicate, draws, ratios, strict=True)]
+    before, draws, ratios, step = around
+    return [Refits(*parts) for parts in zip(slices, by_replicate, draws, ratios, before, step, strict=True)]
 
 
 def _screened(
@@ -155,8 +160,11 @@ def _around(
     before: Counts,
     after: Counts,
     rngs: Sequence[np.random.Generator],
-) -> tuple[Array, Array]:
-    """Draw networks around a step from the weights, with their log-ratios to a prior around the weights themselves."""
+) -> tuple[Array, Array, Array]:
+    """Draw networks around a step from the weights, with their log-ratios to a prior around the weights themselves.
+
+    The whole step comes with them.
+    """
     first, last = _shares(before)[0], _shares(after)[0]
     fisher = likelihood.expand(theta, first).fisher
     precision = fisher + RIDGE * torch.eye(likelihood.size, dtype=torch.float64)
@@ -165,14 +173,15 @@ def _around(
     root = torch.linalg.cholesky(precision * (sizes / PRIOR_VARIANCE)[:, None, None])
     noise = torch.as_tensor(np.stack([generator.standard_normal((DRAWS, likelihood.size)) for generator in rngs]))
     narrow = math.sqrt(POSTERIOR_VARIANCE / PRIOR_VARIANCE)
-    step = STEP * torch.linalg.solve(precision, gradient[:, :, None])[:, :, 0]
+    whole = torch.linalg.solve(precision, gradient[:, :, None])[:, :, 0]
+    step = STEP * whole
     moves = narrow * torch.linalg.solve_triangular(root.mT, noise.mT, upper=True).mT - step[:, None]
     far, near = (moves @ root).square().sum(2), noise.square().sum(2)
     # Sums of many squares round; a billionth of them lies far above what rounding can do.
     ratios = (far - near + 1e-9 * (far + near)) / 2 - likelihood.size * math.log(narrow)
     flat = (theta[:, None] + moves).reshape(-1, likelihood.size)
     drawn = likelihood.log_laws(flat).reshape(len(theta), DRAWS, likelihood.users, likelihood.cells)
-    return drawn.numpy(), ratios.numpy()
+    return drawn.numpy(), ratios.numpy(), whole.numpy()
 
 
 def _map_fit(likelihood: Likelihood, counts: Counts, theta: torch.Tensor, steps: int) -> torch.Tensor:
