@@ -145,6 +145,26 @@ def test_the_headline_tells_the_least_total_variation_of_the_model_and_what_refu
     assert sentence.count("percentage points") == 2
 
 
+def test_the_headline_keeps_distances_over_groups_apart_from_those_over_all_cells():
+    fine = certificate("T6", 0.3)
+    words = "total variation of the predictor (4 segments over 80 groups of cells); the truth is the pool's own law"
+    coarse = certificate("T7f", 0.12, target=words)
+    below = certificate("T9-lower", 0.02, target=words, side="lower", trivial=0.0)
+    sentence = headline(report_of(fine, coarse, below))
+    assert (
+        "any event differs from the true one, on average over the users, by at most 30.1 percentage points" in sentence
+    )
+    of_groups = (
+        "event that is made of groups of cells differs from its share in the held-out pool, on average over the users, "
+    )
+    assert f"any {of_groups}by at most 12.1 percentage points" in sentence
+    assert f"some {of_groups}by at least 1.99 percentage points" in sentence
+    margin = certificate(
+        "T9-paired", 0.38, target="margin over the other smoothed predictor: (nats)", side="lower", trivial=0.0
+    )
+    assert "lies at least 0.38 nats below the other predictor's" in headline(report_of(margin))
+
+
 def test_the_headline_takes_what_is_preferred_of_each_kind_and_what_it_does_not_know_in_its_own_words():
     new = certificate("T8", 1.5, target="risk of the drawn predictors (nats)", trivial=4.5)
     better = certificate("T9", 1.625, target="risk of the model (nats)", trivial=4.5)

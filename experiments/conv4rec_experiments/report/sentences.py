@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GLOSSARY", "about", "glossary", "headline", "leading", "reason", "statement"]
 
-MOST = 3
+MOST = 4
 PREFERRED = ("T9", "T9-pool", "T9-paired", "T9-users", "T9-parts", "T8-code", "T8", "T2", "T1", "T3", "T4")
 """Of certificates about one kind of quantity the headline tells the first; those not named here come last."""
+
+COARSE = "groups of cells"
+"""Words of a target that is a total variation over groups only: it is told apart from one over all cells."""
 
 SCOPES: Mapping[str, str] = {
     "any estimator": "the best that any estimator can do on its worst law, and not about this model",
@@ -107,6 +110,8 @@ def leading(report: Report) -> list[Certificate]:
     for certificate in valid:
         if not _is_distance(certificate):
             kinds.setdefault((unit(certificate.target), certificate.side), []).append(certificate)
+        elif COARSE in certificate.target:
+            kinds.setdefault(("coarse distance", certificate.side), []).append(certificate)
         elif certificate.theorem in of_the_model:
             kinds.setdefault(("distance", "upper"), []).append(certificate)
         elif certificate.target.startswith("total variation of the model"):
@@ -115,7 +120,7 @@ def leading(report: Report) -> list[Certificate]:
 
 
 def _in_order(kinds: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    order = ["distance", "nats", "share", "levels"]
+    order = ["distance", "coarse distance", "nats", "share", "levels"]
     return sorted(kinds, key=lambda kind: (order.index(kind[0]), kind[1] == "lower"))
 
 
@@ -152,8 +157,14 @@ def _plain(certificate: Certificate) -> str:
             far, of, which = upper(math.nextafter(100 * value, math.inf), 3), "at most", "any event"
         else:
             far, of, which = lower(math.nextafter(100 * value, 0.0), 3), "at least", "some event"
-        difference = "differs from the true one, on average over the users, by"
-        return f"the model's probability of {which} {difference} {of} {far} percentage points"
+        which += " that is made of groups of cells" if COARSE in certificate.target else ""
+        other = "its share in the held-out pool" if "pool" in certificate.target else "the true one"
+        return (
+            f"the model's probability of {which} differs from {other}, on average over the users, by {of} {far} "
+            "percentage points"
+        )
+    if certificate.target.startswith("margin over"):
+        return f"the model's mean loss lies at least {lower(value)} nats below the other predictor's, both smoothed"
     loss = unit(certificate.target) == "nats" and any(word in certificate.target for word in ("loss", "risk"))
     if loss and certificate.side == "upper" and trivial > 0:
         # Above the exponential, whatever its rounding.
