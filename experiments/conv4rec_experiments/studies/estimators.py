@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 CELLS_AT_ONCE = 2**20
+ROUNDING = 1e-12
 BACKGROUND_WEIGHTS = np.append(np.geomspace(1e4, 1e-8, 49), 0.0)
 COARSE = np.append(np.inf, np.geomspace(1e10, 1e-4, 29))
 FINE = np.geomspace(10**0.5, 10**-0.5, 11)
@@ -95,14 +96,20 @@ def smoothing(counts: Counts) -> Smoothing:
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = (seen - 1 + BACKGROUND_WEIGHTS[:, None]) / (size - 1 + cells * BACKGROUND_WEIGHTS[:, None])
         likelihoods = (seen * np.log(shares)).sum(axis=1)
-    alpha = float(BACKGROUND_WEIGHTS[np.nanargmax(likelihoods)])
+    alpha = float(BACKGROUND_WEIGHTS[_first_best(likelihoods)])
     without_one = (popularity - 1 + alpha) / max(size - 1 + cells * alpha, np.finfo(np.float64).tiny)
-    coarse = COARSE[np.argmax(_left_out(counts, without_one, COARSE))]
+    coarse = COARSE[_first_best(_left_out(counts, without_one, COARSE))]
     weight = coarse
     if np.isfinite(coarse):
         fine = coarse * FINE
-        weight = fine[np.argmax(_left_out(counts, without_one, fine))]
+        weight = fine[_first_best(_left_out(counts, without_one, fine))]
     return Smoothing((popularity + alpha) / (size + cells * alpha), alpha, float(weight))
+
+
+def _first_best(likelihoods: Array) -> int:
+    """Return the first place whose likelihood is the greatest but for rounding, which differs between processors."""
+    greatest = np.nanmax(likelihoods)
+    return int(np.argmax(likelihoods >= greatest - ROUNDING * abs(greatest)))
 
 
 def _left_out(counts: Counts, background: Array, weights: Array) -> Array:
