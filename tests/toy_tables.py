@@ -15,14 +15,14 @@ from conv4rec_experiments.studies.tables import CERTIFICATES, GROUP_KINDS, GROUP
 
 TARGETS = {theorem.number: theorem.target for theorem in THEOREMS}
 BASES = ("known", "realisable", "plug-in")
-LOWER = ("T7e", "T9-lower")
+LOWER = ("T7e", "T9-lower", "T9-gems")
 ALL: tuple[tuple[str, str, str], ...] = (
     *((number, "", TARGETS[number]) for number in ("T1", "T2", "T3", "T4")),
     *((number, "known", TARGETS[number]) for number in ("T5", "T6")),
     *((number, basis, TARGETS[number]) for number in ("T7a", "T7b", "T7c", "T7d") for basis in BASES[:2]),
     *((number, "plug-in", TARGETS[number]) for number in ("T7a", "T7b", "T7d")),
     ("T7c", "plug-in", COARSE),
-    *((number, "", TARGETS[number]) for number in ("T7e", "T8", "T9", "T9-pool", "T9-lower")),
+    *((number, "", TARGETS[number]) for number in ("T7e", "T8", "T9", "T9-pool", "T9-lower", "T9-gems")),
     *(("T10", "known", words) for words in WORDS.values()),
     ("T11", "", TARGETS["T11"]),
 )

@@ -18,7 +18,7 @@ Smoothing = Annotated[
 Out = Annotated[Path, typer.Option(help="The folder of the results; files of the same names there are replaced.")]
 
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "run": ("independent", "independent_users"),
+    "run": ("independent", "independent_levels", "independent_users"),
     "weights": (
         *("map", "transpose", "activations", "scored", "risk", "truth_risk", "users", "user_risk", "cells"),
         *("masked", "independent", "pool", "fixed_profile", "independent_users", "cut", "out"),
@@ -52,6 +52,13 @@ def certify(
     delta: Delta = 0.05,
     independent: Annotated[
         bool, typer.Option("--independent", help="Declare independent draws from a catalogue fixed beforehand.")
+    ] = False,
+    independent_levels: Annotated[
+        bool,
+        typer.Option(
+            "--independent-levels",
+            help="Declare that given users and items of the held-out part, its levels are independent.",
+        ),
     ] = False,
     pool: Annotated[
         bool, typer.Option("--pool", help="Declare what was scored or held out a random subset of a finite pool.")
@@ -101,7 +108,13 @@ def certify(
     if run is not None:
         from conv4rec_experiments.runs import certify_run
 
-        evaluation, paths = certify_run(run, delta, independent=independent, new_users=independent_users)
+        evaluation, paths = certify_run(
+            run,
+            delta,
+            independent=independent,
+            new_users=independent_users,
+            independent_levels=independent_levels,
+        )
         print_evaluation(evaluation)
         print_paths(paths)
         return

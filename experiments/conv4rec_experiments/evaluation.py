@@ -10,6 +10,7 @@ from conv4rec.loss import LogProbabilities
 from conv4rec.popularity import Popularity, Uniform
 from conv4rec_bounds import Evidence, Report, certify
 from conv4rec_experiments.gathering import Declared, gather
+from conv4rec_experiments.gem_pools import GemPools
 from conv4rec_experiments.measuring import Measured, measure
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Evaluation:
         For each theorem, the quantity that it bounds, as far as it is known.
     smoothing
         The weight of the uniform law in the certified predictor of the held-out theorems.
+    gems
+        The model's pools of hidden gems, if there is a held-out part with several levels.
     notes
         Sentences on how the data was split and what was handed to the theorems.
     """
@@ -59,6 +62,7 @@ class Evaluation:
     report: Report
     measured: Mapping[str, Measured]
     smoothing: float
+    gems: GemPools | None
     notes: tuple[str, ...]
 
     def loss(self, part: str, model: str = MODEL) -> Loss:
@@ -86,6 +90,7 @@ def evaluate(
     delta: float = 0.05,
     independent: bool = False,
     new_users: bool = False,
+    independent_levels: bool = False,
     truth: Truth | None = None,
 ) -> Evaluation:
     """Measure a trained model on its own split and certify it.
@@ -102,6 +107,9 @@ def evaluate(
     new_users
         Declares that users, with all their interactions, are independent draws from one population, from a catalogue
         that was fixed beforehand, and that coins, one permutation, or dates fixed beforehand made their parts.
+    independent_levels
+        Declares that, given users and items of the held-out interactions and the training part, their levels are
+        independent, however the items came to be consumed: T9-gems then speaks of probabilities and uses all of them.
     truth
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
 
@@ -123,13 +131,15 @@ def evaluate(
         "uniform": {name: uniform.log_probabilities(part, split) for name, part in parts.items()},
     }
     own = predictions[MODEL]
-    gathered = gather(model, own, Declared(independent, new_users, truth), delta)
+    gathered = gather(model, own, Declared(independent, new_users, independent_levels, truth), delta)
+    report = certify(gathered.evidence, delta)
     return Evaluation(
         losses=_losses(predictions),
         evidence=gathered.evidence,
-        report=certify(gathered.evidence, delta),
-        measured=measure(model, gathered, own, truth),
+        report=report,
+        measured=measure(model, gathered, own, truth, report),
         smoothing=gathered.smoothing,
+        gems=gathered.gems,
         notes=(split.statement,),
     )
 

@@ -11,6 +11,7 @@ __all__ = ["bound", "confidence", "lower", "number", "quantity", "upper"]
 EXACT = frozenset(
     {
         *("N", "H", "K", "T_seg", "T_cell", "a", "k", "m", "p", "s", "alpha", "lambda", "epsilon"),
+        "base rate",
         *(f"epsilon_{letter}" for letter in "KEaDGOB"),
         *("u_E", "v_D", "v_B"),
     }

@@ -34,6 +34,7 @@ from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses, uniform_ris
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk, mean_upper
 from conv4rec_experiments.draws import Draws, draw_around, profile_popularity
 from conv4rec_experiments.events import popularity_events
+from conv4rec_experiments.gem_pools import GemPools, choose_pools
 from conv4rec_experiments.truths import user_mix
 
 if TYPE_CHECKING:
@@ -59,22 +60,27 @@ class Declared:
     new_users
         Users, with all their interactions, are independent draws from one population, from a catalogue that was fixed
         beforehand; what made their parts is coins, one random permutation, or dates fixed beforehand.
+    independent_levels
+        Given users and items of the held-out interactions and the training part, their levels are independent, however
+        the items came to be consumed; independent interactions have such levels.
     truth
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
     """
 
     independent: bool = False
     new_users: bool = False
+    independent_levels: bool = False
     truth: Truth | None = None
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """Evidence, the smoothing of the held-out predictor, and the draws around the weights."""
+    """Evidence, the smoothing of the held-out predictor, the draws around the weights, and pools of hidden gems."""
 
     evidence: Evidence
     smoothing: float
     draws: Draws
+    gems: GemPools | None
 
 
 def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Declared, delta: float) -> Gathered:
@@ -102,10 +108,18 @@ def gather(model: Conv4Rec, own: Mapping[str, LogProbabilities], declared: Decla
         **_scored(model, own["scored"], draws, truth),
     )
     smoothing = _smoothing(own.get("validation"), evidence.cells, delta)
-    evidence = _with_held_out(evidence, own.get("held_out"), smoothing, split.seed)
+    # One random half of the held-out part, drawn without a look at it, serves all that reads it as a finite pool.
+    half = None if evidence.protocol.sampling == "independent" else _half(len(split.held_out), split.seed)
+    evidence = _with_held_out(evidence, own.get("held_out"), smoothing, half)
+    gems = None
+    if "held_out" in own and split.interactions.n_levels > 1:
+        gems = choose_pools(model, "unmet" if truth is None else "all")
+        whole = declared.independent_levels or evidence.protocol.sampling == "independent"
+        if whole or half is not None:
+            evidence = replace(evidence, gem_counts=gems.counts(None if whole else half))
     if evidence.held_out is not None and evidence.protocol.sampling == "independent":
         evidence = replace(evidence, **_independent_held_out(model, own["held_out"], truth))
-    return Gathered(evidence, smoothing, draws)
+    return Gathered(evidence, smoothing, draws, gems)
 
 
 def _protocol(model: Conv4Rec, declared: Declared) -> Protocol:
@@ -256,18 +270,25 @@ def _smoothing(validation: LogProbabilities | None, cells: int, delta: float) ->
     return min(SMOOTHING_GRID, key=promised)
 
 
-def _with_held_out(evidence: Evidence, found: LogProbabilities | None, smoothing: float, seed: int | None) -> Evidence:
-    """Add a held-out part, and for a finite pool a uniformly random half of it, drawn without a look at the losses."""
+def _half(pool: int, seed: int | None) -> NDArray[np.int64] | None:
+    """Draw the places of a uniformly random half of a pool; None if it is too small to have one."""
+    if pool < 2:
+        return None
+    # A key of its own keeps the draw apart from the streams that split the data and trained the model.
+    stream = np.random.SeedSequence(seed or 0, spawn_key=(HALF_OF_POOL,))
+    return np.random.default_rng(stream).permutation(pool)[: pool // 2]
+
+
+def _with_held_out(
+    evidence: Evidence, found: LogProbabilities | None, smoothing: float, half: NDArray[np.int64] | None
+) -> Evidence:
+    """Add a held-out part, and the half of it that was drawn where it is a finite pool."""
     if found is None:
         return evidence
     evidence = replace(evidence, held_out=HeldOut(found.joint, found.cells, smoothing))
-    pool = len(found.joint)
-    if evidence.protocol.sampling == "independent" or pool < 2:
+    if half is None:
         return evidence
-    # A key of its own keeps the draw apart from the streams that split the data and trained the model.
-    stream = np.random.SeedSequence(seed or 0, spawn_key=(HALF_OF_POOL,))
-    sample = np.random.default_rng(stream).permutation(pool)[: pool // 2]
-    return replace(evidence, pool_sample=HeldOut(found.joint[sample], found.cells[sample], smoothing, pool=found.cells))
+    return replace(evidence, pool_sample=HeldOut(found.joint[half], found.cells[half], smoothing, pool=found.cells))
 
 
 def count_table(part: Interactions) -> NDArray[np.int64]:

@@ -25,6 +25,7 @@ __all__ = [
     "print_certificates",
     "print_evaluation",
     "print_frame",
+    "print_gems",
     "print_lines",
     "print_paths",
     "print_plans",
@@ -95,6 +96,33 @@ def print_certificates(rows: Sequence[Mapping[str, Any]], report: Report) -> Non
         certificates.add_row(found["theorem"], found["target"], *values, found["status"])
     console.print(certificates)
     print_lines(*(reason(found) for found in rows))
+
+
+def print_gems(
+    ladder: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, Any] | None], wanted: float
+) -> None:
+    """Print of every segment the largest pool of hidden gems that is certified so, or how far the best one comes."""
+    table = _table(
+        f"hidden gems: largest pools with P(high | consumed) certified to be at least {wanted:g}",
+        ("users", "at least"),
+        ("pairs", "share", "claim", "measured", "certified", "base rate"),
+    )
+    without = []
+    for segment, row in found.items():
+        if row is None:
+            best = max((row for row in ladder if row["segment"] == segment), key=lambda row: row["lower_end"])
+            without.append(
+                f"{segment} users: no pool is certified so; the best certified one holds the gems of at least "
+                f"{best['threshold']:g}, with a lower end of {lower(best['lower_end'])}."
+            )
+            continue
+        numbers = (number(row[name]) for name in ("pairs", "share", "claim", "measured"))
+        table.add_row(
+            segment, f"{row['threshold']:g}", *numbers, f"≥ {lower(row['lower_end'])}", number(row["base_rate"])
+        )
+    if table.row_count:
+        console.print(table)
+    print_lines(*without)
 
 
 def print_plans(plans: Sequence[Plan]) -> None:

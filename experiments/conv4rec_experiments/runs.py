@@ -26,6 +26,7 @@ REPORT = (
     "losses.csv",
     *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png", "tex")),
 )
+GEMS = ("gems.csv", "gem_examples.csv", "gems.pdf", "gems.png")
 
 CERTIFICATES_CAPTION = (
     "Every certificate with a value beside the quantity that it bounds and the value that holds without any theorem. "
@@ -86,19 +87,20 @@ def train_run(
     if not resume:
         # A device that does not exist is refused before anything is deleted.
         choose_device(model.options.device)
-        _delete(run, (*REPORT, MODEL, CHECKPOINT))
+        _delete(run, (*REPORT, *GEMS, MODEL, CHECKPOINT))
     model.fit(interactions, split, checkpoint=run, resume=resume)
-    _delete(run, REPORT)
+    _delete(run, (*REPORT, *GEMS))
     model.save(run)
     return model
 
 
 def certify_run(
-    run: Path, delta: float, *, independent: bool = False, new_users: bool = False
+    run: Path, delta: float, *, independent: bool = False, new_users: bool = False, independent_levels: bool = False
 ) -> tuple[Evaluation, list[Path]]:
     """Certify the model of a run and write tables, figure and page into its folder; return the paths of the files.
 
-    ``independent`` and ``new_users`` declare what no data can show (see `conv4rec_experiments.evaluation.evaluate`).
+    ``independent``, ``new_users`` and ``independent_levels`` declare what no data can show (see
+    `conv4rec_experiments.evaluation.evaluate`). What an earlier report said about hidden gems is deleted.
 
     Raises
     ------
@@ -107,7 +109,10 @@ def certify_run(
     RefusedError
         If ``delta`` is no probability.
     """
-    evaluation = evaluate(_load(run), delta=delta, independent=independent, new_users=new_users)
+    evaluation = evaluate(
+        _load(run), delta=delta, independent=independent, new_users=new_users, independent_levels=independent_levels
+    )
+    _delete(run, GEMS)
     paths = write_evaluation(evaluation, run)
     page = Page(
         title="Certificates of one trained model",

@@ -38,7 +38,7 @@ def test_everything_is_written_and_named(demo, folder):
     assert demo.paths[0] == folder / "report.html"
     assert {path.suffix for path in demo.paths} >= {".html", ".csv", ".json", ".pdf", ".png"}
     page = demo.paths[0].read_text()
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") == 3
     assert "total variation to the known truth" in page
 
 

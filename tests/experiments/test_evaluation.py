@@ -107,6 +107,7 @@ def test_independence_is_declared_and_never_concluded_from_repeats(repeats):
     assert declared.evidence.pool_sample is None
     assert declared.report["T9"].value > declared.loss("held out").joint
     assert declared.measured == {}
+    assert declared.evidence.gem_counts.levels == "independent"
 
 
 def test_counts_need_no_table_of_all_users_and_cells(monkeypatch):
@@ -219,7 +220,22 @@ def test_on_a_known_truth_every_certificate_lies_above_what_it_bounds(known):
             measured = evaluation.measured[certificate.theorem].value
             assert certificate.value >= measured if certificate.side == "upper" else certificate.value <= measured
     answered = {certificate.theorem for certificate in evaluation.report if certificate.value is not None}
-    assert answered == {"T1", "T2", "T4", "T5", "T6", "T7a", "T7c", "T7e", "T8", "T9", "T9-lower", "T10", "T11"}
+    assert answered == {
+        "T1",
+        "T2",
+        "T4",
+        "T5",
+        "T6",
+        "T7a",
+        "T7c",
+        "T7e",
+        "T8",
+        "T9",
+        "T9-lower",
+        "T9-gems",
+        "T10",
+        "T11",
+    }
     probabilities = model.predict_proba(list(range(truth.users))).reshape(truth.users, truth.cells)
     mix = np.bincount(split.scored.user, minlength=truth.users) / len(split.scored)
     distance = mix @ np.abs(probabilities - truth.law).sum(axis=1) / 2

@@ -15,6 +15,7 @@ from conv4rec_bounds.theorems.t7e_truth_loss import TruthsLeastLoss
 from conv4rec_bounds.theorems.t7f_coincidences import CoincidenceTotalVariation
 from conv4rec_bounds.theorems.t8_pac_bayes import PacBayes
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
+from conv4rec_bounds.theorems.t9_gems import HiddenGems
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk
 from conv4rec_bounds.theorems.t9_lower import TotalVariationLower
 from conv4rec_bounds.theorems.t10_what_tv_buys import WhatTotalVariationBuys
@@ -39,6 +40,7 @@ THEOREMS: tuple[Theorem, ...] = (
     HeldOutRisk(),
     HeldOutPool(),
     TotalVariationLower(),
+    HiddenGems(),
     WhatTotalVariationBuys(),
     Limits(),
 )

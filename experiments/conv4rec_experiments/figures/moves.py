@@ -98,7 +98,7 @@ INPUTS: Mapping[str, Input] = _layers() | {
     "d": Input("distance of the shipped model $d$", _around(1 / 20, 20)),
     "D": Input("mean log-ratio $D$ (nats)"),
     "V_W": Input("betting variance $V_W$ (nats²)"),
-    "K": Input("events $K$"),
+    "K": Input("events or pools $K$"),
     "s": Input("observed share $s$", _along(0.01, 0.99), "linear"),
     "p": Input("model's probability $p$", _along(0.01, 0.99), "linear"),
     "T_seg": Input(r"segments' count sum $T_{\mathrm{seg}}$ (nats)", NEAR, "linear"),

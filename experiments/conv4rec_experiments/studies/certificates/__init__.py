@@ -17,6 +17,7 @@ from conv4rec_experiments.studies.certificates.coincidences import by_coincidenc
 from conv4rec_experiments.studies.certificates.consequences import limits, what_it_buys
 from conv4rec_experiments.studies.certificates.distances import fast_rate, oracle_inequality
 from conv4rec_experiments.studies.certificates.drawn import drawn_distance, pac_bayes
+from conv4rec_experiments.studies.certificates.gems import hidden_gems
 from conv4rec_experiments.studies.certificates.held_out import falsification, held_out_pool, held_out_risk
 from conv4rec_experiments.studies.certificates.refits import Refits, least_losses, refit_slices
 from conv4rec_experiments.studies.certificates.replicate import Replicate, coins
@@ -45,6 +46,7 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
     "T9": held_out_risk,
     "T9-pool": held_out_pool,
     "T9-lower": falsification,
+    "T9-gems": hidden_gems,
     "T10": what_it_buys,
     "T11": limits,
 }
