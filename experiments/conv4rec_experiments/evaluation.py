@@ -51,10 +51,10 @@ class Evaluation:
         For each theorem, the quantity that it bounds, as far as it is known.
     smoothing
         The weight of the uniform law in the certified predictor of the held-out theorems.
-    gems
-        The model's pools of hidden gems, if there is a held-out part with several levels.
     notes
         Sentences on how the data was split and what was handed to the theorems.
+    gems
+        The model's pools of hidden gems, if there is a held-out part with several levels.
     """
 
     losses: tuple[Loss, ...]
@@ -62,8 +62,8 @@ class Evaluation:
     report: Report
     measured: Mapping[str, Measured]
     smoothing: float
-    gems: GemPools | None
     notes: tuple[str, ...]
+    gems: GemPools | None = None
 
     def loss(self, part: str, model: str = MODEL) -> Loss:
         """Return the row of a part and a model."""
@@ -139,8 +139,8 @@ def evaluate(
         report=report,
         measured=measure(model, gathered, own, truth, report),
         smoothing=gathered.smoothing,
-        gems=gathered.gems,
         notes=(split.statement,),
+        gems=gathered.gems,
     )
 
 

@@ -26,7 +26,7 @@ THRESHOLDS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 EVERYBODY = "all"
 SEGMENTS = (EVERYBODY, "quiet", "middle", "active")
-"""Segments of users: everybody, and thirds by activity in the training part."""
+"""Everybody, and thirds of the users by their activity in the training part."""
 
 BATCH_USERS = 64
 
