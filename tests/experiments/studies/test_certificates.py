@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from conv4rec.errors import InputError
 from conv4rec_bounds.divergences import total_variation
+from conv4rec_bounds.theorems.t9_gems import GEMS
 from conv4rec_experiments.fits.fitting import Fit, Settings, fit_many
+from conv4rec_experiments.gem_pools import THRESHOLDS
 from conv4rec_experiments.studies import certificates
 from conv4rec_experiments.studies.certificates import THEOREMS, certificate_rows, refits
 from conv4rec_experiments.studies.certificates.consequences import parts
@@ -115,6 +117,30 @@ def test_targets_of_the_fit_are_exact() -> None:
     pool = -(samples[0].held_out * np.log(smoothed)).sum() / samples[0].held_out.sum()
     assert one(rows, "T9-pool")["measured"] == pytest.approx(float(pool), rel=1e-12)
     assert one(rows, "T7e")["measured"] == pytest.approx(TRUTH.empirical_risk(samples[0].blocks[-1]), rel=1e-12)
+
+
+def test_the_target_of_gems_is_that_of_the_pool_with_the_best_lower_end() -> None:
+    samples, fits = fitted()
+    shape = TRUTH.users, TRUTH.items, TRUTH.levels
+    law = np.exp(TRUTH.likelihood.log_law(fits[0].theta)).reshape(shape)
+    true, counts = TRUTH.law.reshape(shape), samples[0].held_out.reshape(shape)
+    high = [level for level in range(TRUTH.levels) if level > 0.6 * (TRUTH.levels - 1)]
+    least = {
+        user: sorted(range(TRUTH.items), key=lambda item, user=user: law[user, item].sum())[: -(-TRUTH.items // 2)]
+        for user in range(TRUTH.users)
+    }
+    found = []
+    for threshold in THRESHOLDS:
+        pool = [(u, i) for u in least for i in least[u] if law[u, i, high].sum() >= threshold * law[u, i].sum()]
+        size = int(sum(counts[u, i].sum() for u, i in pool))
+        liked = int(sum(counts[u, i, high].sum() for u, i in pool))
+        if size:
+            end = GEMS.number(N=size, K=len(THRESHOLDS), delta=DELTA, s=liked / size)
+            chance = sum(counts[u, i].sum() * true[u, i, high].sum() / true[u, i].sum() for u, i in pool) / size
+            found.append((end, float(chance)))
+    row = one(everything(), "T9-gems")
+    assert (row["bound"], row["measured"]) == pytest.approx(max(found), rel=1e-9)
+    assert row["bound"] > 0.1
 
 
 def test_targets_of_predictors_made_before_are_exact() -> None:
