@@ -21,7 +21,7 @@ Receipt = Annotated[
 Out = Annotated[Path, typer.Option(help="The folder of the results; files of the same names there are replaced.")]
 
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "run": ("independent", "independent_users"),
+    "run": ("independent", "independent_levels", "independent_users"),
     "weights": (
         *("map", "transpose", "activations", "scored", "risk", "truth_risk", "users", "user_risk", "cells"),
         *("masked", "independent", "pool", "fixed_profile", "independent_users", "cut", "out"),
@@ -66,6 +66,10 @@ def certify(
     delta: Delta = 0.05,
     independent: Annotated[
         bool, typer.Option("--independent", help="Declare independent draws from a catalogue fixed beforehand.")
+    ] = False,
+    independent_levels: Annotated[
+        bool,
+        typer.Option("--independent-levels", help="Declare held-out levels independent, given their users and items."),
     ] = False,
     pool: Annotated[
         bool, typer.Option("--pool", help="Declare what was scored or held out a random subset of a finite pool.")
@@ -134,7 +138,14 @@ def certify(
     if run is not None:
         from conv4rec_experiments.runs import certify_run
 
-        evaluation, paths = certify_run(run, delta, independent=independent, new_users=independent_users, receipt=cited)
+        evaluation, paths = certify_run(
+            run,
+            delta,
+            independent=independent,
+            new_users=independent_users,
+            independent_levels=independent_levels,
+            receipt=cited,
+        )
         print_evaluation(evaluation)
         print_paths(paths)
         return

@@ -174,6 +174,28 @@ def recommend(
             print_lines(f"user {user} has seen every item; {left}.")
 
 
+@app.command()
+def gems(
+    run: Run,
+    wanted: Annotated[float, typer.Option(help="The least probability of a high level to be certified.")] = 0.8,
+    segment: Annotated[
+        list[str] | None, typer.Option(help="A segment of users: all, quiet, middle or active; repeatable.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many examples of each pool to show.")] = 5,
+) -> None:
+    """Show the largest pools of hidden gems that are certified to be liked so often; certify the run first."""
+    from conv4rec_experiments.gems import gems_of_run
+    from conv4rec_experiments.printing import print_frame, print_gems, print_paths
+    from conv4rec_experiments.runs import load_run
+
+    model, _ = load_run(run, [])
+    ladder, found, examples, paths = gems_of_run(model, run, wanted, segment or (), k)
+    print_gems(ladder, found, wanted)
+    if len(examples):
+        print_frame(examples, "examples; the pool is certified, no single pair")
+    print_paths(paths)
+
+
 app.command()(study)
 
 

@@ -13,8 +13,10 @@ import polars as pl
 from conv4rec import Conv4Rec, Interactions, Split, split_from_parts
 from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.figures.convergence import caption, draw_convergence
+from conv4rec_experiments.figures.gems import draw_gems
 from conv4rec_experiments.files import write_text
 from conv4rec_experiments.fits import fitting
+from conv4rec_experiments.gems import certified_total_variation, gem_ladder
 from conv4rec_experiments.report.facts import facts, notes, part_sizes
 from conv4rec_experiments.report.page import Figure, Page, render
 from conv4rec_experiments.runs import write_evaluation
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Demo", "Settings", "draw_split", "run_demo"]
 
+GEMS_CAPTION = (
+    "Pools of items that a user would hardly find, nested by the model's probability of a high level once consumed: "
+    "its own claim, the share of high levels among held-out interactions, and two certified lower ends, from these "
+    "interactions (T9-gems) and from the certified total variation (T10)."
+)
 SHARED = ("channels", "code", "lift_activation", "code_activation")
 TRAINING: Mapping[str, Any] = {
     "level_offset": False,
@@ -126,6 +133,7 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
     paths = write_evaluation(evaluation, out)
     receipt = write_receipt(tables.certificates, study.description(), out / "study")
     paths += receipt
+    paths += draw_gems(_ladder(evaluation), out / "gems")
     paths += draw_convergence(tables.measures, tables.certificates, out / "study" / "convergence")
     page = Page(
         title="A trained model, its certificates, and the truth they are about",
@@ -138,6 +146,7 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
         notes=notes(evaluation),
         receipt=load_receipt(receipt[0]),
         figures=[
+            Figure("Hidden gems", GEMS_CAPTION, out / "gems.png"),
             Figure(
                 "Convergence in total variation",
                 caption(tables.measures, tables.certificates),
@@ -159,6 +168,14 @@ def draw_split(truth: Truth, settings: Settings) -> Split:
     return split_from_parts(
         *(_interactions(truth, counts) for counts in (profile, *(truth.sample(size, rng) for size in sizes)))
     )
+
+
+def _ladder(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Set the lower ends of T9-gems beside those that T10 draws from a certified total variation."""
+    if evaluation.gems is None:
+        raise ValueError("the demo's truth has several levels and a held-out part, so there are pools")
+    report = evaluation.report
+    return gem_ladder(evaluation.gems, report["T9-gems"].quantities, certified_total_variation(report))
 
 
 def _summary(tables: Tables) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from conv4rec.popularity import Popularity, Uniform
 from conv4rec_bounds import THEOREMS, Budget, Evidence, Report, certify
 from conv4rec_experiments.distances import AT_LEAST, AT_MOST, Distances, Interval, compare, interval, laws_of_popularity
 from conv4rec_experiments.gathering import Declared, gather
+from conv4rec_experiments.gem_pools import GemPools
 from conv4rec_experiments.measuring import Measured, measure
 from conv4rec_experiments.parts import part_rows
 
@@ -63,6 +64,8 @@ class Evaluation:
         How far the model and the popularity model are from the truth, at least and at most, over groups of cells.
     code
         The file of the network that T8-code certifies (see `conv4rec_experiments.codes`); None if there is none.
+    gems
+        The model's pools of hidden gems, if there is a held-out part with several levels.
     """
 
     losses: tuple[Loss, ...]
@@ -73,6 +76,7 @@ class Evaluation:
     notes: tuple[str, ...]
     intervals: tuple[Interval, ...] = ()
     code: bytes | None = None
+    gems: GemPools | None = None
 
     def loss(self, part: str, model: str = MODEL) -> Loss:
         """Return the row of a part and a model."""
@@ -104,6 +108,7 @@ def evaluate(
     delta: float = 0.05,
     independent: bool = False,
     new_users: bool = False,
+    independent_levels: bool = False,
     truth: Truth | None = None,
 ) -> Evaluation:
     """Measure a trained model on its own split and certify it.
@@ -120,6 +125,9 @@ def evaluate(
     new_users
         Declares that users, with all their interactions, are independent draws from one population, from a catalogue
         that was fixed beforehand, and that coins, one permutation, or dates fixed beforehand made their parts.
+    independent_levels
+        Declares that, given users and items of the held-out interactions and the training part, their levels are
+        independent, however the items came to be consumed: T9-gems then speaks of probabilities and uses all of them.
     truth
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
 
@@ -142,7 +150,7 @@ def evaluate(
     }
     own = predictions[MODEL]
     rival = predictions[RIVAL]
-    gathered = gather(model, own, rival, Declared(independent, new_users, truth), delta)
+    gathered = gather(model, own, rival, Declared(independent, new_users, independent_levels, truth), delta)
     budget = Budget(delta)
     shared = Fraction(delta) * RIVALS if gathered.distances.parts else Fraction(0)
     report = certify(gathered.evidence, Fraction(delta) - shared, budget=budget)
@@ -154,11 +162,12 @@ def evaluate(
         losses=_losses(predictions),
         evidence=gathered.evidence,
         report=report,
-        measured=measure(model, gathered, own, rival, truth),
+        measured=measure(model, gathered, own, rival, truth, report),
         smoothing=gathered.smoothing,
         notes=(split.statement,),
         intervals=tuple(intervals),
         code=None if gathered.code is None else gathered.code.data,
+        gems=gathered.gems,
     )
 
 

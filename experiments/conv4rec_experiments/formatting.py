@@ -12,6 +12,7 @@ __all__ = ["bound", "confidence", "interval", "lower", "number", "percent", "qua
 EXACT = frozenset(
     {
         *("N", "H", "J", "K", "T_seg", "T_cell", "a", "g", "k", "m", "p", "s", "alpha", "lambda", "epsilon"),
+        "base rate",
         *(f"epsilon_{letter}" for letter in "KEaDGOB"),
         *("u_E", "v_D", "v_B"),
     }

@@ -28,6 +28,7 @@ from conv4rec_bounds.theorems.t9_held_out import mean_upper
 from conv4rec_experiments.codes.compressing import Code, compress
 from conv4rec_experiments.distances import Distances, compare, laws_of
 from conv4rec_experiments.draws import Draws, draw_around, profile_popularity
+from conv4rec_experiments.gem_pools import GemPools, choose_pools
 from conv4rec_experiments.held_out_evidence import count_table, held_out_evidence, random_half, smoothing_for
 from conv4rec_experiments.judging import Judged
 from conv4rec_experiments.regions import Laws
@@ -53,12 +54,16 @@ class Declared:
     new_users
         Users, with all their interactions, are independent draws from one population, from a catalogue that was fixed
         beforehand; what made their parts is coins, one random permutation, or dates fixed beforehand.
+    independent_levels
+        Given users and items of the held-out interactions and the training part, their levels are independent, however
+        the items came to be consumed; independent interactions have such levels.
     truth
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
     """
 
     independent: bool = False
     new_users: bool = False
+    independent_levels: bool = False
     truth: Truth | None = None
 
 
@@ -77,6 +82,8 @@ class Gathered:
         Places of the interactions of the held-out part that were drawn from it, if it is read as a finite pool.
     code
         The file of the network that T8-code certifies; None where that theorem refuses.
+    gems
+        Pools of hidden gems, if there is a held-out part with several levels.
     """
 
     evidence: Evidence
@@ -86,6 +93,7 @@ class Gathered:
     judged: Judged | None = None
     sample: Rows | None = None
     code: Code | None = None
+    gems: GemPools | None = None
 
 
 def gather(
@@ -124,14 +132,19 @@ def gather(
         **_scored(model, own["scored"], draws, truth),
     )
     smoothing = smoothing_for(own.get("validation"), evidence.cells, delta)
-    judged, sample = None, None
+    judged, sample, gems = None, None, None
     if "held_out" in own:
         judged = Judged.of(model, own["held_out"], smoothing)
         sample = random_half(split, protocol)
         parts = held_out_evidence(model, own["held_out"], rival["held_out"], judged, smoothing, protocol, sample, truth)
         evidence = replace(evidence, **parts)
+        if split.interactions.n_levels > 1:
+            gems = choose_pools(model, "unmet" if truth is None else "all")
+            whole = declared.independent_levels or protocol.sampling == "independent"
+            if whole or sample is not None:
+                evidence = replace(evidence, gem_counts=gems.counts(None if whole else sample))
     found = compare(split, laws_of(model), evidence, None if truth is None else truth_laws(truth))
-    return Gathered(replace(evidence, **found.parts), smoothing, draws, found, judged, sample, code)
+    return Gathered(replace(evidence, **found.parts), smoothing, draws, found, judged, sample, code, gems)
 
 
 def _protocol(model: Conv4Rec, declared: Declared) -> Protocol:

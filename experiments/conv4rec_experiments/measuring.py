@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from conv4rec.loss import LogProbabilities
 from conv4rec.popularity import Popularity
+from conv4rec.profiles import high_levels
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses
+from conv4rec_bounds.theorems.t9_gems import lower_end
 from conv4rec_experiments.codes.compressing import Code
 from conv4rec_experiments.gathering import Gathered
 from conv4rec_experiments.held_out_evidence import count_table
@@ -20,7 +22,7 @@ from conv4rec_experiments.truths import user_mix
 
 if TYPE_CHECKING:
     from conv4rec import Conv4Rec
-    from conv4rec_bounds import Evidence
+    from conv4rec_bounds import Certificate, Evidence, Report
     from conv4rec_experiments.truths import Truth
 
 __all__ = ["Measured", "measure"]
@@ -57,10 +59,41 @@ def measure(
     own: Mapping[str, LogProbabilities],
     rival: Mapping[str, LogProbabilities],
     truth: Truth | None,
+    report: Report,
 ) -> dict[str, Measured]:
     """Measure the target of every theorem for which it is known; the keys are the theorems' numbers."""
-    if truth is not None:
-        return _under_truth(model, gathered, truth)
+    gems = _in_the_named_pool(model, gathered, truth, report["T9-gems"])
+    return gems | (_of_pools(model, gathered, own, rival) if truth is None else _under_truth(model, gathered, truth))
+
+
+def _in_the_named_pool(
+    model: Conv4Rec, gathered: Gathered, truth: Truth | None, certificate: Certificate
+) -> dict[str, Measured]:
+    """Measure how often the levels of the pool that the certificate names are high, where it is known."""
+    pools, counts = gathered.gems, gathered.evidence.gem_counts
+    if pools is None or counts is None or certificate.value is None:
+        return {}
+    inside = pools.inside[max(range(len(pools.names)), key=lambda k: certificate.quantities[lower_end(pools.names[k])])]
+    if not inside.any():
+        return {}
+    if counts.levels == "finite pool":
+        return {
+            "T9-gems": Measured(float(pools.high[inside].mean()), "share of high levels in the pool, held-out part")
+        }
+    if truth is None:
+        return {}
+    part = model.split.held_out
+    levels = truth.law.reshape(truth.users, truth.items, truth.levels)[part.user[inside], part.item[inside]]
+    high = levels[:, high_levels(model.interactions.level_values)].sum(axis=1) / levels.sum(axis=1)
+    return {"T9-gems": Measured(float(high.mean()), "probability of a high level in the pool, its held-out items")}
+
+
+def _of_pools(
+    model: Conv4Rec,
+    gathered: Gathered,
+    own: Mapping[str, LogProbabilities],
+    rival: Mapping[str, LogProbabilities],
+) -> dict[str, Measured]:
     sampling, held_out = gathered.evidence.protocol.sampling, own.get("held_out")
     measured: dict[str, Measured] = {}
     if sampling == "finite pool":

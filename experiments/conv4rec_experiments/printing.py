@@ -25,6 +25,7 @@ __all__ = [
     "print_certificates",
     "print_evaluation",
     "print_frame",
+    "print_gems",
     "print_lines",
     "print_looks",
     "print_parts",
@@ -123,6 +124,33 @@ def print_looks(looks: Sequence[Mapping[str, Any]], title: str) -> None:
         ends = lower(row["lower"]), number(row["mean"]), upper(row["upper"])
         table.add_row(number(row["interactions"]), *ends, number(row["trivial"]))
     console.print(table)
+
+
+def print_gems(
+    ladder: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, Any] | None], wanted: float
+) -> None:
+    """Print of every segment the largest pool of hidden gems that is certified so, or how far the best one comes."""
+    table = _table(
+        f"hidden gems: largest pools with P(high | consumed) certified to be at least {wanted:g}",
+        ("users", "at least"),
+        ("pairs", "share", "claim", "measured", "certified", "base rate"),
+    )
+    without = []
+    for segment, row in found.items():
+        if row is None:
+            best = max((row for row in ladder if row["segment"] == segment), key=lambda row: row["lower_end"])
+            without.append(
+                f"{segment} users: no pool is certified so; the best certified one holds the gems of at least "
+                f"{best['threshold']:g}, with a lower end of {lower(best['lower_end'])}."
+            )
+            continue
+        numbers = (number(row[name]) for name in ("pairs", "share", "claim", "measured"))
+        table.add_row(
+            segment, f"{row['threshold']:g}", *numbers, f"≥ {lower(row['lower_end'])}", number(row["base_rate"])
+        )
+    if table.row_count:
+        console.print(table)
+    print_lines(*without)
 
 
 def print_plans(plans: Sequence[Plan]) -> None:

@@ -33,6 +33,7 @@ REPORT = (
     CODE,
     *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png", "tex")),
 )
+GEMS = ("gems.csv", "gem_examples.csv", "gems.pdf", "gems.png")
 
 
 def split_of(interactions: Interactions, protocol: Protocol, seed: int) -> Split:
@@ -88,20 +89,27 @@ def train_run(
     if not resume:
         # A device that does not exist is refused before anything is deleted.
         choose_device(model.options.device)
-        _delete(run, (*REPORT, MODEL, CHECKPOINT))
+        _delete(run, (*REPORT, *GEMS, MODEL, CHECKPOINT))
     model.fit(interactions, split, checkpoint=run, resume=resume)
-    _delete(run, REPORT)
+    _delete(run, (*REPORT, *GEMS))
     model.save(run)
     return model
 
 
 def certify_run(
-    run: Path, delta: float, *, independent: bool = False, new_users: bool = False, receipt: Receipt | None = None
+    run: Path,
+    delta: float,
+    *,
+    independent: bool = False,
+    new_users: bool = False,
+    independent_levels: bool = False,
+    receipt: Receipt | None = None,
 ) -> tuple[Evaluation, list[Path]]:
     """Certify the model of a run and write tables, figure and page into its folder; return the paths of the files.
 
-    ``independent`` and ``new_users`` declare what no data can show (see `conv4rec_experiments.evaluation.evaluate`);
-    ``receipt`` is what the page cites on how certificates of these kinds fare on known truths.
+    ``independent``, ``new_users`` and ``independent_levels`` declare what no data can show (see
+    `conv4rec_experiments.evaluation.evaluate`); ``receipt`` is what the page cites on how certificates of these kinds
+    fare on known truths. What an earlier report said about hidden gems is deleted.
 
     Raises
     ------
@@ -111,7 +119,10 @@ def certify_run(
         If ``delta`` is no probability.
     """
     model = _load(run)
-    evaluation = evaluate(model, delta=delta, independent=independent, new_users=new_users)
+    evaluation = evaluate(
+        model, delta=delta, independent=independent, new_users=new_users, independent_levels=independent_levels
+    )
+    _delete(run, GEMS)
     paths = write_evaluation(evaluation, run)
     page = Page(
         title="Certificates of one trained model",

@@ -20,7 +20,7 @@ from conv4rec.loss import LogProbabilities, log_probabilities
 from conv4rec.memory import available_memory, chosen_threads, users_per_batch
 from conv4rec.network import Architecture, Network
 from conv4rec.options import TrainingOptions
-from conv4rec.profiles import Prediction, high_levels, rank_gems
+from conv4rec.profiles import UNLIKELY, Prediction, high_levels, rank_gems
 from conv4rec.splits import Split
 
 __all__ = ["Fitted", "Predictions", "ProfileKind"]
@@ -201,7 +201,7 @@ class Predictions:
         k: int = 10,
         *,
         high: float | None = None,
-        unlikely: float = 0.5,
+        unlikely: float = UNLIKELY,
         profile: ProfileKind = "certified",
     ) -> pl.DataFrame:
         """Return unseen items that the user is unlikely to come upon and would probably like.

@@ -11,13 +11,14 @@ import torch
 from conv4rec.arguments import real_number, whole_number
 from conv4rec.errors import InputError
 
-__all__ = ["Prediction", "high_levels", "rank_gems"]
+__all__ = ["UNLIKELY", "Prediction", "high_levels", "rank_gems", "unlikely_items"]
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 HIGH_SHARE = 0.6
+UNLIKELY = 0.5
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,44 @@ def high_levels(level_values: Array, threshold: float | None = None) -> Mask:
     return high
 
 
-def rank_gems(consume: Array, high: Array, candidates: Codes, k: int, unlikely: float = 0.5) -> Codes:
+def unlikely_items(consume: Array, candidates: Mask, unlikely: float = UNLIKELY) -> Mask:
+    r"""Mark of every user's candidates the share `unlikely` with the least :math:`P(j\mid i)`, rounded up.
+
+    Of equals the first are taken.
+
+    Parameters
+    ----------
+    consume : float64 array (user, item)
+        P(consume).
+    candidates : bool array (user, item)
+        Items to choose from, such as those that the user has not seen.
+    unlikely : float
+        A share above 0 and at most 1.
+
+    Raises
+    ------
+    InputError
+        If `unlikely` is out of its range.
+
+    Examples
+    --------
+    >>> unlikely_items(np.array([[0.4, 0.3, 0.2, 0.1]]), np.array([[True, True, True, False]])).tolist()
+    [[False, True, True, False]]
+    """
+    if not 0 < real_number("unlikely", unlikely) <= 1:
+        raise InputError(f"unlikely is {unlikely}; expected a share above 0 and at most 1.")
+    count = np.ceil(unlikely * candidates.sum(axis=1)).astype(np.int64)
+    order = np.argsort(np.where(candidates, consume, np.inf), axis=1, kind="stable")
+    marked = np.zeros(candidates.shape, dtype=bool)
+    np.put_along_axis(marked, order, np.arange(candidates.shape[1]) < count[:, None], axis=1)
+    return marked
+
+
+def rank_gems(consume: Array, high: Array, candidates: Codes, k: int, unlikely: float = UNLIKELY) -> Codes:
     r"""Return items that the user would hardly find but would like: the best k of the unlikely.
 
     Of the candidates, the share `unlikely` with the least :math:`P(j\mid i)` is kept (rounded up); these are
-    ordered by :math:`P(\text{high level}\mid i,j)`, the greatest first, ties by the order of `candidates`.
+    ordered by :math:`P(\text{high level}\mid i,j)`, the greatest first, ties by the order of the items.
 
     Parameters
     ----------
@@ -114,10 +148,8 @@ def rank_gems(consume: Array, high: Array, candidates: Codes, k: int, unlikely: 
     [3]
     """
     k = whole_number("k", k, 1)
-    if not 0 < real_number("unlikely", unlikely) <= 1:
-        raise InputError(f"unlikely is {unlikely}; expected a share above 0 and at most 1.")
-    count = int(np.ceil(unlikely * len(candidates)))
-    kept = np.sort(np.argsort(consume[candidates], kind="stable")[:count])
-    unlikely_items = candidates[kept]
-    best: Codes = unlikely_items[np.argsort(-high[unlikely_items], kind="stable")[:k]]
+    among = np.zeros((1, len(consume)), dtype=bool)
+    among[0, candidates] = True
+    kept = np.flatnonzero(unlikely_items(consume[None], among, unlikely))
+    best: Codes = kept[np.argsort(-high[kept], kind="stable")[:k]]
     return best

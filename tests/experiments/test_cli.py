@@ -1,5 +1,6 @@
 """Every command once; every error one sentence and exit code 2."""
 
+import csv
 import json
 import os
 import subprocess
@@ -60,7 +61,7 @@ def test_help_is_light():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("train", "certify", "plan", "demo", "study", "profile", "recommend"):
+    for command in ("train", "certify", "plan", "demo", "study", "profile", "recommend", "gems"):
         assert f"\n  {command} " in done.stdout
 
 
@@ -124,6 +125,41 @@ def test_a_page_cites_a_receipt(trained, tmp_path, capsys):
     assert load_receipt(receipt).short in (out / "report.html").read_text()
     assert call(*common, "--receipt", table) == 2
     assert "is no coverage receipt" in capsys.readouterr().err
+
+
+def test_gems_are_those_of_the_report(trained, capsys):
+    assert call("certify", trained, "--independent-levels") == 0
+    capsys.readouterr()
+    assert call("gems", trained, "--wanted", 0.01, "--segment", "all", "-k", 2) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "certified to be at least 0.01",
+        "base rate",
+        "examples; the pool is certified",
+        "gems.csv",
+        "gems.pdf",
+    ):
+        assert words in printed
+    table = csv.DictReader((trained / "gems.csv").read_text().splitlines())
+    (certified,) = (
+        row["quantities"]
+        for row in json.loads((trained / "certificates.json").read_text())["certificates"]
+        if row["theorem"] == "T9-gems"
+    )
+    rows = list(table)
+    assert {row["segment"] for row in rows} == {"all"}
+    for row in rows:
+        assert float(row["lower_end"]) == certified[f"all users, at least {float(row['threshold']):g}, lower end"]
+        assert row["delta"] == "0.05"
+    assert call("gems", trained, "--wanted", 0.99) == 0
+    assert "all users: no pool is certified so" in capsys.readouterr().out
+    assert call("gems", trained, "--segment", "loud") == 2
+    assert "no segment 'loud'" in capsys.readouterr().err
+    assert call("certify", trained) == 0
+    assert not (trained / "gems.csv").exists()
+    (trained / "certificates.json").unlink()
+    assert call("gems", trained) == 2
+    assert "holds no certificates; make them with: conv4rec certify" in capsys.readouterr().err
 
 
 def test_certify_speaks_of_new_users_only_where_they_are_declared(trained):

@@ -39,7 +39,7 @@ def test_everything_is_written_and_named(demo, folder):
     assert demo.paths[0] == folder / "report.html"
     assert {path.suffix for path in demo.paths} >= {".html", ".csv", ".json", ".pdf", ".png"}
     page = demo.paths[0].read_text()
-    assert page.count("data:image/png;base64,") == 1
+    assert page.count("data:image/png;base64,") == 2
     valued = [certificate for certificate in demo.evaluation.report if certificate.value is not None]
     assert page.count("<svg") >= len(valued)
     assert load_receipt(folder / "study" / "receipt.json").short in page

@@ -126,6 +126,7 @@ def test_independence_is_declared_and_never_concluded_from_repeats(repeats):
     assert declared.evidence.pool_sample is None
     assert declared.report["T9"].value > declared.loss("held out").joint
     assert declared.measured == {}
+    assert declared.evidence.gem_counts.levels == "independent"
 
 
 def test_counts_need_no_table_of_all_users_and_cells(monkeypatch):

@@ -197,6 +197,9 @@ def test_a_page_says_what_its_statements_are_not_about():
     assert "not about the trained network itself" in about([drawn])[1]
     assert about([pool])[0] in render(Page("A title", report_of(pool)))
     assert list(glossary([pool])) == ["loss", "nats", "pool"]
+    gems = certificate("T9-gems", 0.5, target="probability of a high level in a pool of hidden gems", side="lower")
+    assert "not about single items or items pushed at users" in about([gems])[0]
+    assert "hidden gems" in glossary([gems])
 
 
 def test_every_theorem_has_a_scope_and_a_sentence():

@@ -8,6 +8,7 @@ import numpy as np
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence.compressed import Compressed
 from conv4rec_bounds.evidence.events import Events, GemPool, refuse_unknown_mix
+from conv4rec_bounds.evidence.gems import GemCounts
 from conv4rec_bounds.evidence.held_out import HeldOut
 from conv4rec_bounds.evidence.named import BinnedEvents, NamedLoss, NamedLosses, UserScores
 from conv4rec_bounds.evidence.paired import Paired
@@ -27,6 +28,7 @@ __all__ = [
     "Ensemble",
     "Events",
     "Evidence",
+    "GemCounts",
     "GemPool",
     "HeldOut",
     "NamedLoss",
@@ -82,8 +84,9 @@ class Evidence:
         Draws around the weights, with their smoothed losses.
     compressed
         A predictor that was decoded from a file, with the file's length.
-    events, gem_pool, level_values
-        Events and pools of items chosen beforehand, and the values of the levels.
+    events, gem_pool, gem_counts, level_values
+        Events and pools of items chosen beforehand, what of the held-out part fell into such pools, and the values of
+        the levels.
     total_variation, total_variation_users
         A bound on the model's total variation to the truth that another certificate of the same report has paid for,
         and over whose mix it is a mean: ``"scored"``, ``"untouched"`` or ``"blocks"``. It needs its mix.
@@ -120,6 +123,7 @@ class Evidence:
     compressed: Compressed | None = None
     events: Events | None = None
     gem_pool: GemPool | None = None
+    gem_counts: GemCounts | None = None
     level_values: tuple[float, ...] | None = None
     total_variation: float | None = None
     total_variation_users: Literal["scored", "untouched", "blocks"] | None = None

@@ -17,6 +17,7 @@ from conv4rec_bounds.theorems.t8_code import CompressedRisk
 from conv4rec_bounds.theorems.t8_pac_bayes import PacBayes
 from conv4rec_bounds.theorems.t9_calibration import CalibrationError
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
+from conv4rec_bounds.theorems.t9_gems import HiddenGems
 from conv4rec_bounds.theorems.t9_held_out import HeldOutRisk
 from conv4rec_bounds.theorems.t9_lower import TotalVariationLower
 from conv4rec_bounds.theorems.t9_paired import PairedRisk
@@ -51,6 +52,7 @@ THEOREMS: tuple[Theorem, ...] = (
     HeldOutParts(),
     UserScoreMeans(),
     CalibrationError(),
+    HiddenGems(),
     WhatTotalVariationBuys(),
     Limits(),
 )

@@ -17,6 +17,7 @@ from conv4rec_bounds import (
     Ensemble,
     Events,
     Evidence,
+    GemCounts,
     GemPool,
     HeldOut,
     NamedLoss,
@@ -88,6 +89,14 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
         cell_counts=CellCounts.of_table(rng.poisson(0.5, size=(1_000, 1_000))),
         events=Events(HELD_OUT, np.full(100, HELD_OUT // 5), np.full(100, 0.21), tuple(map(str, range(100)))),
         gem_pool=GemPool(0.2, 0.15, users="scored"),
+        gem_counts=GemCounts(
+            HELD_OUT,
+            HELD_OUT // 2,
+            np.full(32, HELD_OUT // 5),
+            np.full(32, HELD_OUT // 6),
+            tuple(map(str, range(32))),
+            levels="independent",
+        ),
         level_values=tuple(float(level) for level in range(1, levels + 1)),
     )
 

@@ -107,7 +107,7 @@ INPUTS: Mapping[str, Input] = _layers() | {
     "J": Input("statements $J$"),
     "Sbar": Input(r"mean score $\bar S$", _along(0.01, 0.99), "linear"),
     "Ehat": Input(r"measured error $\hat E$", _around(1 / 10, 10)),
-    "K": Input("events $K$"),
+    "K": Input("events or pools $K$"),
     "s": Input("observed share $s$", _along(0.01, 0.99), "linear"),
     "p": Input("model's probability $p$", _along(0.01, 0.99), "linear"),
     "T_seg": Input(r"segments' count sum $T_{\mathrm{seg}}$ (nats)", NEAR, "linear"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["GLOSSARY", "about", "glossary", "headline", "leading", "reason", "statement"]
 
 MOST = 4
-PREFERRED = ("T9", "T9-pool", "T9-paired", "T9-users", "T9-parts", "T8-code", "T8", "T2", "T1", "T3", "T4")
+PREFERRED = ("T9", "T9-pool", "T9-paired", "T9-users", "T9-parts", "T9-gems", "T8-code", "T8", "T2", "T1", "T3", "T4")
 """Of certificates about one kind of quantity the headline tells the first; those not named here come last."""
 
 COARSE = "groups of cells"
@@ -24,6 +24,7 @@ COARSE = "groups of cells"
 SCOPES: Mapping[str, str] = {
     "any estimator": "the best that any estimator can do on its worst law, and not about this model",
     "counted": "the interactions that were counted, and not about any others",
+    "hidden gems": "held-out interactions with items of that pool, and not about single items or items pushed at users",
     "pool": "interactions that exist already, in that pool, and not about future ones or about other users",
     "new user": "new users from the same population, and not about other populations or tastes that change",
     "": "further interactions of the same users, by the same laws, and not about other users or tastes that change",
@@ -44,6 +45,7 @@ GLOSSARY: Mapping[str, str] = {
     "smoothed": "the model with a little of the uniform law mixed in, so that no loss is infinite",
     "draw": "a network drawn around the trained weights, and not the trained network itself",
     "pool": "a fixed set of interactions that exist already; its law is what a blind pick from it would give",
+    "hidden gems": "items that a user is unlikely to come upon and that the model expects him to like",
     "user mix": "every user counts by the share of interactions that he has in that part",
 }
 """Words of targets that not everybody knows."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv4rec.errors import InputError
-from conv4rec.profiles import high_levels
+from conv4rec.profiles import high_levels, unlikely_items
 
 __all__ = ["LIST_LENGTH", "Comparison", "Measures"]
 
@@ -21,7 +21,6 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 LIST_LENGTH = 5
-UNLIKELY = 0.5
 CELLS_AT_ONCE = 2**19
 LEAST_NORMAL = np.finfo(np.float64).tiny
 TOLERANCE = 1e-9
@@ -218,10 +217,7 @@ def _best(consume: Array) -> Mask:
 
 def _gems(consume: Array, high: Array, candidates: Mask) -> Mask:
     """Each user's hidden gems, as `conv4rec.profiles.rank_gems` has them, for all users at once."""
-    count = np.ceil(UNLIKELY * candidates.sum(axis=1)).astype(np.int64)
-    order = np.argsort(np.where(candidates, consume, np.inf), axis=1, kind="stable")
-    unlikely = np.zeros(candidates.shape, dtype=bool)
-    np.put_along_axis(unlikely, order, np.arange(candidates.shape[1]) < count[:, None], axis=1)
+    unlikely = unlikely_items(consume, candidates)
     order = np.argsort(np.where(unlikely, -high, np.inf), axis=1, kind="stable")[:, :LIST_LENGTH]
     chosen: Mask = _marked(order, candidates.shape) & unlikely
     return chosen

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from conv4rec.errors import InputError
 from conv4rec_bounds.divergences import total_variation
+from conv4rec_bounds.theorems.t9_gems import GEMS
 from conv4rec_experiments.fits.fitting import Fit, Settings, fit_many
+from conv4rec_experiments.gem_pools import THRESHOLDS
 from conv4rec_experiments.studies import certificates
 from conv4rec_experiments.studies.certificates import THEOREMS, certificate_rows, coincidences, refits
 from conv4rec_experiments.studies.certificates.consequences import parts
@@ -135,6 +137,30 @@ def test_targets_of_what_the_fit_is_judged_by_are_exact() -> None:
     assert one(rows, "T9-users")["measured"] == pytest.approx(hits.mean(), rel=1e-12)
     gaps = mix[:, None] * (true[:, :, 2] - true.sum(axis=2) * levels[:, :, 2])
     assert abs(gaps.sum()) <= one(rows, "T9-calibration")["measured"] <= np.abs(gaps).sum()
+
+
+def test_the_target_of_gems_is_that_of_the_pool_with_the_best_lower_end() -> None:
+    samples, fits = fitted()
+    shape = TRUTH.users, TRUTH.items, TRUTH.levels
+    law = np.exp(TRUTH.likelihood.log_law(fits[0].theta)).reshape(shape)
+    true, counts = TRUTH.law.reshape(shape), samples[0].held_out.reshape(shape)
+    high = [level for level in range(TRUTH.levels) if level > 0.6 * (TRUTH.levels - 1)]
+    least = {
+        user: sorted(range(TRUTH.items), key=lambda item, user=user: law[user, item].sum())[: -(-TRUTH.items // 2)]
+        for user in range(TRUTH.users)
+    }
+    found = []
+    for threshold in THRESHOLDS:
+        pool = [(u, i) for u in least for i in least[u] if law[u, i, high].sum() >= threshold * law[u, i].sum()]
+        size = int(sum(counts[u, i].sum() for u, i in pool))
+        liked = int(sum(counts[u, i, high].sum() for u, i in pool))
+        if size:
+            end = GEMS.number(N=size, K=len(THRESHOLDS), delta=DELTA, s=liked / size)
+            chance = sum(counts[u, i].sum() * true[u, i, high].sum() / true[u, i].sum() for u, i in pool) / size
+            found.append((end, float(chance)))
+    row = one(everything(), "T9-gems")
+    assert (row["bound"], row["measured"]) == pytest.approx(max(found), rel=1e-9)
+    assert row["bound"] > 0.1
 
 
 def test_targets_of_predictors_made_before_are_exact() -> None:
@@ -265,7 +291,17 @@ def test_a_truth_outside_the_class_has_no_least_loss_of_the_class() -> None:
 def test_a_network_that_reads_the_sample_gets_only_what_its_protocol_allows() -> None:
     rows = rows_of(protocol=OWN_INPUT)
     answered = {row["theorem"] for row in rows if row["refused"] is None}
-    held_out = {"T9", "T9-pool", "T9-paired", "T9-sequence", "T9-lower", "T9-parts", "T9-users", "T9-calibration"}
+    held_out = {
+        "T9",
+        "T9-pool",
+        "T9-paired",
+        "T9-sequence",
+        "T9-lower",
+        "T9-parts",
+        "T9-users",
+        "T9-calibration",
+        "T9-gems",
+    }
     assert answered == {"T4", "T7e"} | held_out
     for theorem in ("T1", "T2", "T5", "T6", "T7a", "T7b", "T7c", "T7d", "T8", "T8-code"):
         for row in rows:

@@ -19,6 +19,7 @@ from conv4rec_experiments.studies.certificates.comparisons import against_popula
 from conv4rec_experiments.studies.certificates.consequences import limits, what_it_buys
 from conv4rec_experiments.studies.certificates.distances import fast_rate, oracle_inequality
 from conv4rec_experiments.studies.certificates.drawn import drawn_distance, pac_bayes
+from conv4rec_experiments.studies.certificates.gems import hidden_gems
 from conv4rec_experiments.studies.certificates.held_out import falsification, held_out_pool, held_out_risk
 from conv4rec_experiments.studies.certificates.judged import calibration, losses_of_parts, scores_of_users
 from conv4rec_experiments.studies.certificates.refits import Refits, least_losses, refit_slices
@@ -54,6 +55,7 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
     "T9-parts": losses_of_parts,
     "T9-users": scores_of_users,
     "T9-calibration": calibration,
+    "T9-gems": hidden_gems,
     "T10": what_it_buys,
     "T11": limits,
 }
