@@ -1,5 +1,6 @@
 """Tables of a study for people: what was found, what was counted, and how far assumptions carry, as short CSV files."""
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,9 @@ from conv4rec_experiments.studies.summary import medians
 from conv4rec_experiments.studies.tables import KEYS
 
 __all__ = ["write_counts", "write_medians", "write_ratios", "write_stress"]
+
+MEANS = re.compile(r"\(mean over [^)]*\)| that weighs .*")
+"""What a target says of means and weights, which a table of ratios leaves out."""
 
 
 def write_medians(measures: pl.DataFrame, path: Path) -> Path:
@@ -102,7 +106,7 @@ def write_ratios(certificates: pl.DataFrame, measures: pl.DataFrame, path: Path)
         own = last.select((pl.col("bound") / pl.col("measured")).median()).item()
         fitted = slope(of_one, "bound")
         cells = [upper(ratios.get(size), 3) for size in sizes] + [upper(own, 3)]
-        words = target.removeprefix("total variation ").removeprefix("of ")
+        words = MEANS.sub("", target.removeprefix("total variation").removeprefix(" of ")).strip() or "the model"
         cells.append(f"{fitted.value:.3f} [{fitted.low:.3f} to {fitted.high:.3f}]")
         lines.append(",".join([theorem, basis or "–", f'"{words}"', *cells]))
     return write_text(path, "\n".join(lines) + "\n")
