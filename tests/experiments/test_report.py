@@ -159,6 +159,7 @@ def test_the_headline_keeps_distances_over_groups_apart_from_those_over_all_cell
     )
     assert f"any {of_groups}by at most 12.1 percentage points" in sentence
     assert f"some {of_groups}by at least 1.99 percentage points" in sentence
+    assert "groups of cells" not in headline(report_of(certificate("T6", 0.1), coarse))
     margin = certificate(
         "T9-paired", 0.38, target="margin over the other smoothed predictor: (nats)", side="lower", trivial=0.0
     )

@@ -118,7 +118,12 @@ def leading(report: Report) -> list[Certificate]:
             kinds.setdefault(("distance", "upper"), []).append(certificate)
         elif certificate.target.startswith("total variation of the model"):
             kinds.setdefault(("distance", certificate.side), []).append(certificate)
-    return [min(kinds[kind], key=_rank) for kind in _in_order(kinds)][:MOST]
+    chosen = {kind: min(kinds[kind], key=_rank) for kind in _in_order(kinds)}
+    fine, coarse = (chosen.get((kind, "upper")) for kind in ("distance", "coarse distance"))
+    if fine is not None and coarse is not None and _value(fine) <= _value(coarse):
+        # What holds for all events holds for those that are made of groups.
+        del chosen["coarse distance", "upper"]
+    return list(chosen.values())[:MOST]
 
 
 def _in_order(kinds: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -127,11 +132,14 @@ def _in_order(kinds: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _rank(certificate: Certificate) -> tuple[float, float]:
-    value = certificate.value or 0.0
     if _is_distance(certificate):
-        return (0.0, value if certificate.side == "upper" else -value)
+        return (0.0, _value(certificate) if certificate.side == "upper" else -_value(certificate))
     place = PREFERRED.index(certificate.theorem) if certificate.theorem in PREFERRED else len(PREFERRED)
     return (float(place), 0.0)
+
+
+def _value(certificate: Certificate) -> float:
+    return certificate.value or 0.0
 
 
 def _is_distance(certificate: Certificate) -> bool:
