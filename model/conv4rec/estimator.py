@@ -34,11 +34,13 @@ class Conv4Rec(Predictions):
     It models the law of a user's next interaction, :math:`P(j,r\mid i)`: one softmax over all cells (item, level),
     computed from the user's profile by the map of `conv4rec.network.Network`. Training minimises
 
-    .. math:: \frac1N\sum_{t=1}^N -\log P(j_t,r_t\mid i_t)
+    .. math:: -\frac1N\sum_{t=1}^N \big(u_{i_t}\log P(j_t\mid i_t) + e\log P(r_t\mid i_t,j_t)\big)
               + \frac{w}{2}\big(\|E\|^2+\|D\|^2\big) + \frac{b}{2}\|B-B_0\|^2
 
-    over the scored part, with :math:`w` = `weight_decay`, :math:`b` = `bias_decay`, and :math:`B_0` the logits of
-    the popularity model, from which the cell bias starts.
+    over scored interactions, with :math:`e` = `explicit_weight`, :math:`w` = `weight_decay`, :math:`b` = `bias_decay`,
+    :math:`B_0` the logits of the popularity model, from which the cell bias starts, and weights :math:`u_i` of users
+    that follow from `balance`. By the chain rule the two logarithms sum to :math:`\log P(j,r\mid i)`: with both weights
+    1 this is the exact joint cross-entropy.
 
     Parameters
     ----------
@@ -58,13 +60,21 @@ class Conv4Rec(Predictions):
         Users in a batch; fewer are taken when their logits would not fit in memory.
     learning_rate : float
         Step size of Adam.
+    schedule : {"cosine", "constant"}
+        Whether the step size falls along half a cosine, to 0 at the end of the last epoch, or stays.
     weight_decay, bias_decay : float
         Penalties on encode and decode, and on the distance of the cell bias from its start.
+    explicit_weight : float
+        What the level's part of the loss weighs beside the item's; above 0.
+    balance : float
+        From 0 to 1: at 0 the item losses of all interactions count alike, at 1 those of all users.
     profile_dropout : float
         Probability, from 0 to below 1, that an interaction is left out of a profile in training.
     redraw : bool
-        Draw profile and scored anew in every epoch from both parts, for better recommendations; by default the
+        Draw profile and scored anew in every epoch from both parts, for better recommendations; otherwise the
         split's own profile is read and its own scored part is scored.
+    profile_shares : two floats
+        Least and greatest share of a user's interactions that are read in a new draw.
     seed : int
         Seed of the start values, of training, and of the split if none is given. The same seed gives the same bits
         on the same CPU with the same number of threads; on CUDA sums are not ordered, and last digits may differ.
@@ -88,7 +98,7 @@ class Conv4Rec(Predictions):
     >>> data = Interactions.from_frame(frame)
     >>> model = Conv4Rec(channels=2, code=3, epochs=2, device="cpu").fit(data, progress=False)
     >>> model.consumption([3, 1]).shape, model.trained_with
-    ((2, 6), 'fixed profile')
+    ((2, 6), 'redrawn profiles')
     >>> model.predict_proba([2]).sum().round(12).item()
     1.0
     """
@@ -107,10 +117,14 @@ class Conv4Rec(Predictions):
         patience: int = TrainingOptions.patience,
         batch_users: int = TrainingOptions.batch_users,
         learning_rate: float = TrainingOptions.learning_rate,
+        schedule: Literal["cosine", "constant"] = TrainingOptions.schedule,
         weight_decay: float = TrainingOptions.weight_decay,
         bias_decay: float = TrainingOptions.bias_decay,
+        explicit_weight: float = TrainingOptions.explicit_weight,
+        balance: float = TrainingOptions.balance,
         profile_dropout: float = TrainingOptions.profile_dropout,
         redraw: bool = TrainingOptions.redraw,
+        profile_shares: Sequence[float] = TrainingOptions.profile_shares,
         seed: int = TrainingOptions.seed,
         device: str = TrainingOptions.device,
         precision: Literal["float32", "float64"] = TrainingOptions.precision,
@@ -133,10 +147,14 @@ class Conv4Rec(Predictions):
             patience=patience,
             batch_users=batch_users,
             learning_rate=learning_rate,
+            schedule=schedule,
             weight_decay=weight_decay,
             bias_decay=bias_decay,
+            explicit_weight=explicit_weight,
+            balance=balance,
             profile_dropout=profile_dropout,
             redraw=redraw,
+            profile_shares=profile_shares,
             seed=seed,
             device=device,
             precision=precision,

@@ -54,14 +54,14 @@ class Architecture:
     Examples
     --------
     >>> Architecture(n_items=7, n_levels=2, channels=2, code=3).shapes()["encode"]
-    (2, 7, 3)
+    (1, 7, 3)
     """
 
     n_items: int
     n_levels: int
-    channels: int = 3
-    code: int = 50
-    shared_maps: bool = False
+    channels: int = 4
+    code: int = 200
+    shared_maps: bool = True
     level_offset: bool = True
     lift_activation: Activation = "identity"
     code_activation: Activation = "tanh"

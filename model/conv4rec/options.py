@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Literal
@@ -28,13 +29,17 @@ class TrainingOptions:
     """
 
     epochs: int = 40
-    patience: int = 5
+    patience: int = 10
     batch_users: int = 32
-    learning_rate: float = 5e-3
-    weight_decay: float = 1e-3
-    bias_decay: float = 1e-3
-    profile_dropout: float = 0.2
-    redraw: bool = False
+    learning_rate: float = 2e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    weight_decay: float = 8e-4
+    bias_decay: float = 1e-2
+    explicit_weight: float = 1.0
+    balance: float = 0.5
+    profile_dropout: float = 0.0
+    redraw: bool = True
+    profile_shares: Sequence[float] = (0.5, 0.9)
     seed: int = 0
     device: str = "auto"
     precision: Literal["float32", "float64"] = "float32"
@@ -48,8 +53,11 @@ class TrainingOptions:
             "learning_rate": real_number("learning_rate", self.learning_rate),
             "weight_decay": real_number("weight_decay", self.weight_decay),
             "bias_decay": real_number("bias_decay", self.bias_decay),
+            "explicit_weight": real_number("explicit_weight", self.explicit_weight),
+            "balance": real_number("balance", self.balance),
             "profile_dropout": real_number("profile_dropout", self.profile_dropout),
             "redraw": flag("redraw", self.redraw),
+            "profile_shares": _checked_range(self.profile_shares),
             "seed": whole_number("seed", self.seed, 0, MAX_SEED),
             "threads": None if self.threads is None else whole_number("threads", self.threads, 1, MAX_THREADS),
         }
@@ -60,6 +68,9 @@ class TrainingOptions:
             "learning_rate": 0 < self.learning_rate < inf,
             "weight_decay": 0 <= self.weight_decay < inf,
             "bias_decay": 0 <= self.bias_decay < inf,
+            "explicit_weight": 0 < self.explicit_weight < inf,
+            "balance": 0 <= self.balance <= 1,
+            "schedule": self.schedule in ("cosine", "constant"),
             "profile_dropout": 0 <= self.profile_dropout < 1,
             "precision": self.precision in ("float32", "float64"),
         }
@@ -76,6 +87,18 @@ class TrainingOptions:
     def dtype(self) -> torch.dtype:
         """The precision as torch names it."""
         return torch.float32 if self.precision == "float32" else torch.float64
+
+
+def _checked_range(shares: Sequence[float]) -> tuple[float, float]:
+    """Return the least and the greatest share as plain numbers."""
+    given = tuple(shares) if isinstance(shares, Sequence) and not isinstance(shares, str) else ()
+    found = tuple(real_number(f"profile_shares[{place}]", share) for place, share in enumerate(given))
+    if len(found) != 2 or not 0 <= found[0] <= found[1] < 1:
+        raise InputError(
+            f"profile_shares is {shares!r}; expected the least and the greatest share of a user's interactions that "
+            "are read, from 0 to below 1."
+        )
+    return found
 
 
 def choose_device(name: str) -> torch.device:

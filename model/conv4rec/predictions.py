@@ -28,7 +28,7 @@ __all__ = ["Fitted", "Predictions", "ProfileKind"]
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 Ids = Iterable[int] | Iterable[str]
-ProfileKind = Literal["certified", "history"]
+ProfileKind = Literal["certified", "training", "history"]
 
 BATCH_USERS = 32
 
@@ -52,6 +52,11 @@ class Fitted:
         return CellsByUser.of(self.split.profile)
 
     @cached_property
+    def trained(self) -> CellsByUser:
+        """The profile and scored parts of the split, by user."""
+        return CellsByUser.of(self.split.profile, self.split.scored)
+
+    @cached_property
     def known(self) -> CellsByUser:
         """All that training saw, by user."""
         return CellsByUser.of(self.split.profile, self.split.scored, self.split.validation)
@@ -61,7 +66,8 @@ class Predictions:
     """The methods of a fitted model that only read.
 
     Methods that predict take `profile`: "certified" reads the profile part of the split, for which certificates
-    hold; "history" reads all that training saw, the profile, scored and validation parts. Users and items are
+    hold; "training" reads the profile and scored parts, the fair input in comparisons; "history" reads all that
+    training saw, the profile, scored and validation parts. Users and items are
     named by their own identifiers. Probabilities are those of the softmax over all cells, without a mask. All
     methods raise `InputError` if the model is not fitted or an identifier is unknown.
     """
@@ -323,8 +329,9 @@ class Predictions:
         """Predict batch by batch, each with the place of its first user."""
         state, size = self._fitted(), self.architecture
         if profile not in get_args(ProfileKind):
-            raise InputError(f'profile is {profile!r}; expected "certified" or "history".')
-        logits = self._logits(state.certified if profile == "certified" else state.known)
+            raise InputError(f'profile is {profile!r}; expected "certified", "training" or "history".')
+        read = {"certified": "certified", "training": "trained", "history": "known"}[profile]
+        logits = self._logits(getattr(state, read))
         batch_users = self._batch_users()
         for first in range(0, len(users), batch_users):
             batch = users[first : first + batch_users]

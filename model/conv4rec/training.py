@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
-from math import isfinite
+from math import cos, isfinite, pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from conv4rec.network import Network
 from conv4rec.options import TrainingOptions
 
 if TYPE_CHECKING:
+    from conv4rec.interactions import Interactions
     from conv4rec.splits import Split
 
 __all__ = ["train"]
@@ -44,8 +45,10 @@ class _Trainer:
         self.network = network
         self.split = split
         self.options = options
-        self.draws = Draws(split, dropout=options.profile_dropout, redraw=options.redraw)
-        self.validation_profile = CellsByUser.of(split.profile)
+        self.draws = Draws(split, options)
+        self.weights = torch.from_numpy(self.draws.weights(options.balance))
+        self.seen = CellsByUser.of(*_read_by_validation(split, options))
+        self.hides_seen = options.redraw and self.draws.hides_profile
         self.start_bias = network.cell_bias.detach().clone()
         self.parameters = dict(network.named_parameters())
         decayed = [network.encode, network.decode]
@@ -62,8 +65,9 @@ class _Trainer:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of all that decides the bits of the training, the number of epochs and the patience apart."""
-        options = replace(self.options, epochs=0, patience=1)
+        """A digest of what decides the bits of an epoch: the number of epochs too, if the step size falls with it."""
+        constant = self.options.schedule == "constant"
+        options = replace(self.options, epochs=0 if constant else self.options.epochs, patience=1)
         split, data = self.split, self.split.interactions
         plain = (self.network.architecture, options, split.protocol, split.seed, split.coin, data.levels)
         digest = sha256(repr(plain).encode())
@@ -83,14 +87,18 @@ class _Trainer:
         rng = np.random.default_rng([self.options.seed, self.epoch])
         users = rng.permutation(self.draws.users)
         batches = np.array_split(users, -(-len(users) // self.options.batch_users))
+        first = (self.epoch - 1) * len(batches)
         sums = torch.zeros(2, dtype=torch.float64)
         count = 0
-        for batch in batches:
+        for step, batch in enumerate(batches, start=first):
+            self._set_learning_rate(step / (self.options.epochs * len(batches)))
             profile, scored, mask = self.draws.batch(batch, rng)
             losses = self._losses(batch, profile, scored, mask)
             # The sum over the batch, scaled so that its mean over batches is the mean over interactions: over all that
             # are scored in an epoch, or, where they are drawn anew, over as many as are expected.
-            objective = losses.joint.sum() * (len(batches) / self.draws.expected)
+            weight = self.weights[batch][scored.row].to(losses.implicit)
+            weighted = (weight * losses.implicit).sum() + self.options.explicit_weight * losses.explicit.sum()
+            objective = weighted * (len(batches) / self.draws.expected)
             self._check_finite("training", objective.item())
             self._step(objective)
             sums += torch.stack([losses.implicit.detach().sum(), losses.explicit.detach().sum()]).cpu()
@@ -110,6 +118,11 @@ class _Trainer:
         if validation is None or validation["joint"] <= min(r["validation_joint"] or 0.0 for r in self.history):
             self.best_epoch = self.epoch
             self.best = self._copy()
+
+    def _set_learning_rate(self, progress: float) -> None:
+        falling = (1 + cos(pi * progress)) / 2 if self.options.schedule == "cosine" else 1.0
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.learning_rate * falling
 
     def _check_finite(self, name: str, loss: float) -> None:
         if not isfinite(loss):
@@ -140,11 +153,16 @@ class _Trainer:
     def _validation_losses(self) -> dict[str, float] | None:
         if len(self.split.validation) == 0:
             return None
+
+        def logits(users: Codes) -> torch.Tensor:
+            seen = self.seen.batch(users)
+            found: torch.Tensor = self.network(self._read(seen, len(users)))
+            if self.hides_seen:
+                found[torch.from_numpy(seen.row), torch.from_numpy(seen.item)] = -torch.inf
+            return found
+
         return log_probabilities(
-            lambda users: self.network(self._read(self.validation_profile.batch(users), len(users))),
-            self.split.validation,
-            self.split,
-            batch_users=self.options.batch_users,
+            logits, self.split.validation, self.split, batch_users=self.options.batch_users
         ).losses()
 
     def _copy(self) -> dict[str, torch.Tensor]:
@@ -186,6 +204,11 @@ class _Trainer:
                 parameter.copy_(self.best[name])
 
 
+def _read_by_validation(split: Split, options: TrainingOptions) -> list[Interactions]:
+    """Return the parts that the encoder reads when validation is scored: what it will read in use."""
+    return [split.profile, split.scored] if options.redraw and not split.masked else [split.profile]
+
+
 def train(
     network: Network,
     split: Split,
@@ -196,12 +219,17 @@ def train(
     progress: bool = True,
     on_epoch: Callable[[int], None] | None = None,
 ) -> list[Record]:
-    r"""Minimise the mean joint loss of the scored part, and leave the weights of the best validation loss.
+    r"""Minimise the weighted joint loss of the scored part, and leave the weights of the best validation loss.
 
     Each step reads a batch of users and follows Adam (Kingma and Ba 2015) on the loss plus the penalties that
-    `conv4rec.Conv4Rec` states: on encode and decode, and on the cell bias's distance from its start. After every
-    epoch the joint loss of the validation part is measured; `patience` epochs without a new best end the training.
-    Without validation interactions all epochs are run and the last weights are kept.
+    `conv4rec.Conv4Rec` states: on encode and decode, and on the cell bias's distance from its start. Under the
+    schedule "cosine" the step size falls along half a cosine, to 0 at the end of the last epoch. After every
+    epoch the joint loss of the validation part is measured, each interaction with weight 1; `patience` epochs without a
+    new best end the training. Without validation interactions all epochs are run and the last weights are kept.
+
+    Validation is scored as the model will be used. On masked splits and without new draws the encoder reads the
+    profile part, as certificates have it; with new draws on other splits it reads the profile and scored parts, whose
+    items then are outside the softmax if no user and item meet twice.
 
     All random draws of an epoch come from a generator seeded by (seed, epoch): the global generators are not
     touched, and a training resumed from a checkpoint continues, on the CPU, with the same bits.

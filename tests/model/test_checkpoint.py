@@ -85,8 +85,8 @@ def test_everything_works_after_loading(tmp_path: Path, by_time: bool) -> None:
 def test_a_directory_holds_plain_files_and_says_what_they_are(saved: Path) -> None:
     assert sorted(file.name for file in saved.iterdir()) == sorted(FILES)
     description = json.loads((saved / "model.json").read_text(encoding="utf-8"))
-    assert (description["format"], description["version"]) == ("conv4rec model", 1)
-    assert description["trained_with"] == "fixed profile"
+    assert (description["format"], description["version"]) == ("conv4rec model", 2)
+    assert description["trained_with"] == "redrawn profiles"
     assert description["split"]["protocol"] == "coin"
     assert description["architecture"]["hidden"] == [4]
 
@@ -117,7 +117,7 @@ def test_missing_cut_and_changed_files_are_refused(saved: Path, file: str) -> No
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
-    [("version", 2, "version 2"), ("format", "other", "other"), ("architecture", {"n_items": 9}, "damaged")],
+    [("version", 1, "version 1"), ("format", "other", "other"), ("architecture", {"n_items": 9}, "damaged")],
 )
 def test_unknown_descriptions_are_refused(saved: Path, key: str, value: object, message: str) -> None:
     path = saved / "model.json"
@@ -129,7 +129,7 @@ def test_unknown_descriptions_are_refused(saved: Path, key: str, value: object, 
 def test_a_changed_description_is_refused(saved: Path) -> None:
     path = saved / "model.json"
     text = path.read_text(encoding="utf-8")
-    for old, new in (("0.001", "0.002"), ("view", "vyew"), ('"shared_maps": false', '"shared_maps": true')):
+    for old, new in (("0.0008", "0.0009"), ("view", "vyew"), ('"shared_maps": true', '"shared_maps": false')):
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
         with pytest.raises(InputError, match=r"model\.json is damaged"):
@@ -210,11 +210,11 @@ def test_training_state_comes_back_bit_by_bit(
 
 def test_checkpoints_of_other_trainings_and_damaged_ones_are_refused(tmp_path: Path) -> None:
     data = events()
-    arguments = {"channels": 1, "code": 2, "epochs": 1, "device": "cpu"}
+    arguments = {"channels": 1, "code": 2, "epochs": 1, "device": "cpu", "schedule": "constant"}
     Conv4Rec(**arguments).fit(data, checkpoint=tmp_path, progress=False)
     more = Conv4Rec(**(arguments | {"epochs": 3})).fit(data, checkpoint=tmp_path, resume=True, progress=False)
     assert more.history["epoch"].to_list() == [0, 1, 2, 3]
-    for changed in ({"code": 3}, {"learning_rate": 0.5}, {"seed": 1}, {"redraw": True}):
+    for changed in ({"code": 3}, {"learning_rate": 0.5}, {"seed": 1}, {"redraw": False}, {"schedule": "cosine"}):
         with pytest.raises(InputError, match="belongs to"):
             Conv4Rec(**(arguments | changed)).fit(data, checkpoint=tmp_path, resume=True, progress=False)
     with pytest.raises(InputError, match="belongs to"):

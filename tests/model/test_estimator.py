@@ -152,8 +152,8 @@ def test_history_of_losses_and_what_was_trained_with(model: Conv4Rec) -> None:
     assert model.history["train_joint"][0] is None
     validation = model.log_probabilities(model.split.validation).losses()["joint"]
     assert validation == pytest.approx(model.history["validation_joint"].min(), rel=1e-5)
-    assert model.trained_with == "fixed profile"
-    assert Conv4Rec(redraw=True).trained_with == "redrawn profiles"
+    assert model.trained_with == "redrawn profiles"
+    assert Conv4Rec(redraw=False).trained_with == "fixed profile"
     assert model.split.protocol == "coin"
     assert np.array_equal(model.split.part, split_by_coin(model.interactions, seed=0).part)
 

@@ -176,7 +176,7 @@ def test_weights_go_out_and_in_unchanged_and_leave_the_global_generator_alone() 
     [
         (lambda w: w.pop("offset"), "offset"),
         (lambda w: w.update(lift=np.zeros((1, 1))), "shape"),
-        (lambda w: w.update(lift=np.full((2, 3), np.nan)), "not finite"),
+        (lambda w: w.update(lift=np.full((2, 4), np.nan)), "not finite"),
     ],
 )
 def test_wrong_weights_are_refused(change: Any, message: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polars import Series
 
 from conv4rec import training
-from conv4rec.batches import Cells, ProfileBatch
+from conv4rec.batches import Cells, CellsByUser, ProfileBatch
 from conv4rec.draws import Draws
 from conv4rec.errors import InputError
 from conv4rec.interactions import Interactions
@@ -55,7 +55,8 @@ def fresh(data: Interactions, seed: int = 0, **sizes: Any) -> Network:
 
 
 def options(**changes: Any) -> TrainingOptions:
-    return TrainingOptions(**({"epochs": 4, "batch_users": 7, "learning_rate": 0.02, "device": "cpu"} | changes))
+    plain = {"epochs": 4, "batch_users": 7, "learning_rate": 0.02, "device": "cpu", "redraw": False}
+    return TrainingOptions(**(plain | changes))
 
 
 def same(first: Network, second: Network) -> bool:
@@ -115,7 +116,7 @@ def test_training_learns_and_keeps_the_best_weights(splitter: Splitter, redraw: 
     best = int(np.argmin(losses))
     assert len(losses) - 1 in (best + 3, 40)
     # The restored weights give the best loss again: evaluate them as epoch 0 of a training of no epochs.
-    (record,) = train(network, split, options(epochs=0), progress=False)
+    (record,) = train(network, split, options(epochs=0, redraw=redraw), progress=False)
     assert record["validation_joint"] == losses[best]
     for record in history[1:]:
         for name in ("train", "validation"):
@@ -127,17 +128,21 @@ def test_full_batch_step_follows_the_gradient_of_the_stated_objective() -> None:
     """One Adam step from moments 0 moves each weight by lr * g / (|g| + eps): compare with autograd's g."""
     data = tastes(n=200)
     split = split_by_interaction(data, seed=0)
-    chosen = options(epochs=1, batch_users=1000, weight_decay=0.3, bias_decay=5.0, profile_dropout=0.0, patience=9)
+    chosen = options(epochs=1, batch_users=1000, weight_decay=0.3, bias_decay=5.0, explicit_weight=2.0, balance=0.7)
     none = split.validation.subset([])
     split = split_from_parts(split.profile, split.scored, none, none)
     network, probe = fresh(data), fresh(data)
     train(network, split, chosen, progress=False)
-    draws = Draws(split, dropout=0.0, redraw=False)
+    draws = Draws(split, chosen)
     profile, scored, _ = draws.batch(draws.users, np.random.default_rng(0))
-    flat = probe(ProfileBatch.of(profile, len(draws.users), data.n_items, data.n_levels)).flatten(1).log_softmax(1)
-    chosen_cells = flat[torch.from_numpy(scored.row), torch.from_numpy(scored.item * data.n_levels + scored.level)]
+    logits = probe(ProfileBatch.of(profile, len(draws.users), data.n_items, data.n_levels))
+    row, item, level = (torch.from_numpy(axis) for axis in (scored.row, scored.item, scored.level))
+    of_item = logits.logsumexp(2).log_softmax(1)[row, item]
+    of_level = logits.log_softmax(2)[row, item, level]
+    own = np.bincount(scored.row)[scored.row] ** -0.7
+    weight = torch.from_numpy(own / own.mean())
     penalty = 0.15 * (probe.encode.square().sum() + probe.decode.square().sum())
-    (penalty - chosen_cells.mean()).backward()
+    (penalty - (weight * of_item + 2 * of_level).mean()).backward()
     for name, before in probe.named_parameters():
         gradient = before.grad.numpy()
         moved = network.weights()[name] - before.detach().numpy()
@@ -150,7 +155,7 @@ def test_batches_weigh_so_that_their_mean_is_the_mean_over_interactions(monkeypa
     objectives = []
     monkeypatch.setattr(training._Trainer, "_step", lambda self, objective: objectives.append(objective.item()))
     data = tastes()
-    history = train(fresh(data), split_by_coin(data, seed=1), options(epochs=1), progress=False)
+    history = train(fresh(data), split_by_coin(data, seed=1), options(epochs=1, balance=0.0), progress=False)
     assert len(objectives) > 3
     assert np.mean(objectives) == pytest.approx(history[1]["train_joint"], rel=1e-6)
 
@@ -158,7 +163,8 @@ def test_batches_weigh_so_that_their_mean_is_the_mean_over_interactions(monkeypa
 @pytest.mark.parametrize("splitter", [split_by_coin, split_by_interaction])
 def test_new_draws_weigh_the_loss_by_as_many_interactions_as_are_expected(splitter: Splitter) -> None:
     split = splitter(tastes(users=200, items=60, n=20_000), (0.5, 0.2, 0.2, 0.1), seed=1)
-    draws = Draws(split, dropout=0.0, redraw=True)
+    assert len(split.scored) != len(split.profile)
+    draws = Draws(split, options(profile_dropout=0.0, redraw=True))
     scored = [len(draws.batch(draws.users, np.random.default_rng(seed))[1]) for seed in range(20)]
     assert np.mean(scored) == pytest.approx(draws.expected, rel=0.02)
 
@@ -176,7 +182,7 @@ def test_every_epoch_visits_every_user_and_draws_anew(redraw: bool, monkeypatch:
     monkeypatch.setattr(Draws, "batch", spy)
     data = tastes()
     split = split_by_coin(data, seed=1)
-    train(fresh(data), split, options(epochs=3, batch_users=1000, redraw=redraw), progress=False)
+    train(fresh(data), split, options(epochs=3, batch_users=1000, redraw=redraw, profile_dropout=0.2), progress=False)
     assert len(drawn) == 3
     assert len({tuple(sorted(users)) for users, _ in drawn}) == 1
     assert len({tuple(users) for users, _ in drawn}) == 3
@@ -199,7 +205,7 @@ def test_bias_decay_pulls_the_cell_bias_to_its_start() -> None:
 def test_new_draws_share_out_profile_and_scored_and_mask_every_item(splitter: Splitter) -> None:
     data = tastes(users=200, items=60, n=20_000)
     split = splitter(data, (0.6, 0.2, 0.1, 0.1), seed=1)
-    draws = Draws(split, dropout=0.0, redraw=True)
+    draws = Draws(split, options(profile_dropout=0.0, redraw=True, profile_shares=(0.3, 0.9)))
     users = np.arange(200)
     profile, scored, mask = draws.batch(users, np.random.default_rng(5))
     together = [(*cell,) for part in (profile, scored) for cell in zip(part.row, part.item, part.level, strict=True)]
@@ -209,23 +215,74 @@ def test_new_draws_share_out_profile_and_scored_and_mask_every_item(splitter: Sp
         for cell in zip(part.user, part.item, part.level, strict=True)
     ]
     assert sorted(together) == sorted(pool)
+    assert mask is not None
+    assert mask[profile.row, profile.item].all()
+    assert not mask[scored.row, scored.item].any()
+    assert len(profile) / len(pool) == pytest.approx(0.6, abs=0.02)
+    # Shares of users are spread over the range, coins within a user are not.
+    shares = np.bincount(profile.row, minlength=200) / draws.count
+    assert shares.std() == pytest.approx(0.6 / np.sqrt(12), abs=0.03)
     if split.masked:
-        assert mask is not None
-        assert mask[profile.row, profile.item].all()
-        assert not mask[scored.row, scored.item].any()
         assert mask.mean() == pytest.approx(0.6, abs=0.02)
     else:
-        assert mask is None
-        assert len(profile) / len(pool) == pytest.approx(0.75, abs=0.02)
+        assert mask.sum() == len(profile)
     other, *_ = draws.batch(users, np.random.default_rng(6))
     assert not np.array_equal(profile.item, other.item)
+
+
+def test_where_items_repeat_nothing_is_left_out_of_the_softmax() -> None:
+    data = tastes()
+    split = split_by_interaction(data.subset(np.tile(np.arange(len(data)), 2)), seed=1)
+    *_, mask = Draws(split, options(redraw=True)).batch(np.arange(40), np.random.default_rng(0))
+    assert mask is None
+
+
+@given(st.floats(0, 1), st.integers(0, 2**32))
+def test_balance_goes_from_equal_interactions_to_equal_users(balance: float, seed: int) -> None:
+    split = split_by_interaction(tastes(seed=seed, users=9, n=60), seed=1)
+    draws = Draws(split, options(redraw=True))
+    weight = draws.weights(balance)
+    assert (weight * draws.count).sum() == pytest.approx(draws.count.sum())
+    some = draws.count > 0
+    together = weight[some] * draws.count[some] ** balance
+    assert together == pytest.approx(together[0])
+
+
+def test_validation_is_scored_as_the_model_is_used() -> None:
+    """New draws without a mask: the encoder reads profile and scored, and their items leave the softmax."""
+    data = tastes()
+    split = split_by_interaction(data, seed=1)
+    network = fresh(data)
+    (record,) = train(network, split, options(epochs=0, redraw=True), progress=False)
+    known = CellsByUser.of(split.profile, split.scored).batch(np.arange(40))
+    with torch.no_grad():
+        logits = network(ProfileBatch.of(known, 40, data.n_items, data.n_levels))
+    logits[known.row, known.item] = -torch.inf
+    part = split.validation
+    logs = logits.flatten(1).log_softmax(1).numpy()[part.user, part.item * data.n_levels + part.level]
+    assert record["validation_joint"] == pytest.approx(-logs.mean(), rel=1e-6)
+    (other,) = train(network, split, options(epochs=0, redraw=False), progress=False)
+    assert other["validation_joint"] > record["validation_joint"]
+
+
+def test_the_step_size_falls_along_half_a_cosine(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    monkeypatch.setattr(training._Trainer, "_step", lambda self, _: sizes.append(self.optimizer.param_groups[0]["lr"]))
+    data = tastes()
+    split = split_by_coin(data, seed=1)
+    train(fresh(data), split, options(epochs=3, patience=9), progress=False)
+    steps = np.arange(len(sizes)) / len(sizes)
+    assert sizes == pytest.approx(0.02 * (1 + np.cos(np.pi * steps)) / 2)
+    sizes.clear()
+    train(fresh(data), split, options(epochs=1, schedule="constant"), progress=False)
+    assert set(sizes) == {0.02}
 
 
 def test_dropout_thins_the_profile_alone() -> None:
     data = tastes(users=100, items=60, n=10_000)
     split = split_by_coin(data, seed=1)
-    whole = Draws(split, dropout=0.0, redraw=False).batch(np.arange(100), np.random.default_rng(0))
-    thin = Draws(split, dropout=0.4, redraw=False).batch(np.arange(100), np.random.default_rng(0))
+    whole = Draws(split, options(profile_dropout=0.0, redraw=False)).batch(np.arange(100), np.random.default_rng(0))
+    thin = Draws(split, options(profile_dropout=0.4, redraw=False)).batch(np.arange(100), np.random.default_rng(0))
     assert len(thin[0]) / len(whole[0]) == pytest.approx(0.6, abs=0.05)
     assert np.array_equal(thin[1].item, whole[1].item)
     assert np.array_equal(thin[2], split.item_mask(np.arange(100)))
@@ -255,10 +312,10 @@ def test_an_epoch_without_scored_interactions_has_no_training_loss() -> None:
     data = tastes(users=2, items=2, n=1)
     split = split_by_coin(data, (0.0, 1.0, 0.0, 0.0), seed=1)
     split = Split(data, split.part, "interaction")
-    history = train(fresh(data), split, options(redraw=True, epochs=1, profile_dropout=0.0), progress=False)
+    history = train(fresh(data), split, options(redraw=True, epochs=1, profile_shares=(0, 0)), progress=False)
     assert history[1]["train_joint"] is not None
-    draws = Draws(split, dropout=0.0, redraw=True)
-    draws.share = 1.0
+    draws = Draws(split, options(profile_dropout=0.0, redraw=True))
+    draws.shares = (1.0, 1.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "Draws", lambda *_, **__: draws)
         history = train(fresh(data), split, options(redraw=True, epochs=1), progress=False)
@@ -308,6 +365,13 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
         {"threads": 10**9},
         {"threads": 1.5},
         {"redraw": "no"},
+        {"schedule": "linear"},
+        {"explicit_weight": 0.0},
+        {"balance": 1.1},
+        {"profile_shares": (0.5, 1.0)},
+        {"profile_shares": (0.9, 0.5)},
+        {"profile_shares": 0.5},
+        {"profile_shares": (0.5, np.nan)},
     ],
 )
 def test_options_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
@@ -320,7 +384,7 @@ def test_numbers_of_numpy_become_plain() -> None:
         epochs=np.int64(3), seed=np.uint64(2**64 - 1), learning_rate=np.float32(0.5), threads=np.int8(1)
     )
     assert chosen == TrainingOptions(epochs=3, seed=2**64 - 1, learning_rate=0.5, threads=1)
-    assert {type(value) for value in vars(chosen).values()} == {int, float, bool, str}
+    assert {type(value) for value in vars(chosen).values()} == {int, float, bool, str, tuple}
 
 
 def test_a_device_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
