@@ -205,8 +205,8 @@ def _read_laws(path: Path) -> tuple[str, NDArray[np.str_], Array, Array]:
     if (off := np.abs(total - 1) > SLACK).any():
         wrong = int(off.argmax())
         raise InputError(
-            f"the probabilities of {whose} {str(keys[wrong])!r} in {path} sum to {total[wrong, 0]:.6g}; expected 1 over "
-            "all groups and levels, masked cells left out; divide them by their sum."
+            f"the probabilities of {whose} {str(keys[wrong])!r} in {path} sum to {total[wrong, 0]:.6g}; expected 1 "
+            "over all groups and levels, masked cells left out; divide them by their sum."
         )
     return whose, keys, levels, np.where(np.abs(total - 1) > ROUNDED, law / total, law)
 
