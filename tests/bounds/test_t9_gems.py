@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from conv4rec_bounds import Certificate, Evidence, GemCounts, RefusedError, Status, certify
+from conv4rec_bounds.hypergeometric import hypergeometric_lower
 from conv4rec_bounds.inversions import KL_LOWER
 from conv4rec_bounds.theorems.t9_gems import GEMS, HiddenGems, lower_end
 from conv4rec_experiments.studies.coverage import coverage, shrunk
 from theorem_rows.common import DELTA, REPLICATES, held_out
 from theorem_rows.t9_gems import FULL, NAMES, PROTOCOL, gem_counts, named_pool
+
+EPS = Fraction(1, 10**15)
 
 unit = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
 
@@ -80,10 +83,84 @@ def pool_replicates() -> Iterator[tuple[float, float]]:
             NAMES,
             levels="finite pool",
             pool=size,
+            all_in_pool=inside.sum(axis=1),
         )
         certificate = evaluate(Evidence(18, PROTOCOL, gem_counts=counts))
         assert certificate.value is not None
         yield certificate.value, float(targets[named_pool(certificate, NAMES)])
+
+
+def tail(j: int, successes: int, draws: int, population: int) -> Fraction:
+    """Count the subsets with at least so many successes."""
+    ways = range(max(successes, draws - (population - j)), min(j, draws) + 1)
+    found = sum(math.comb(j, k) * math.comb(population - j, draws - k) for k in ways)
+    return Fraction(found, math.comb(population, draws))
+
+
+populations = st.integers(1, 40).flatmap(lambda size: st.tuples(st.just(size), st.integers(1, size)))
+rarely = st.fractions(Fraction(1, 10**6), Fraction(99, 100), max_denominator=10**6)
+
+
+@given(populations, rarely)
+def test_exact_lower_ends_are_the_definition_and_miss_at_most_so_often(drawn: tuple[int, int], delta: Fraction) -> None:
+    """All populations of a size and all that can be drawn from them are enumerated, in fractions."""
+    population, draws = drawn
+    ends = [hypergeometric_lower(h, draws, population, delta) for h in range(draws + 1)]
+    tails = [[tail(j, h, draws, population) for h in range(draws + 2)] for j in range(population + 1)]
+    for h, end in enumerate(ends):
+        exact = min(j for j in range(population + 1) if tails[j][h] > delta)
+        # A tail that equals delta is not certainly excluded.
+        assert end == exact or (end < exact and tails[end][h] == delta)
+    for j in range(population + 1):
+        missed = sum(tails[j][h] - tails[j][h + 1] for h in range(draws + 1) if ends[h] > j)
+        assert missed <= delta
+
+
+def test_one_more_than_the_exact_lower_end_misses_too_often() -> None:
+    population, draws, delta = 60, 30, Fraction(1, 20)
+    ends = [hypergeometric_lower(h, draws, population, delta) for h in range(draws + 1)]
+    missed = [
+        sum(
+            tail(j, h, draws, population) - tail(j, h + 1, draws, population)
+            for h in range(draws + 1)
+            if ends[h] + 1 > j >= h
+        )
+        for j in range(population + 1)
+    ]
+    assert max(missed) > delta
+
+
+@given(st.integers(1, 10**5), st.integers(0, 10**5), st.data())
+def test_exact_lower_ends_are_never_below_those_of_chernoff(draws: int, more: int, data: st.DataObject) -> None:
+    high, delta = data.draw(st.integers(0, draws)), data.draw(st.fractions(Fraction(1, 10**9), Fraction(1, 2)))
+    chernoff = GEMS.lower(N=draws, K=1, delta=delta, s=Fraction(high, draws), J=0, M=1)
+    assert Fraction(hypergeometric_lower(high, draws, draws + more, delta), draws + more) >= Fraction(chernoff) - EPS
+
+
+def test_half_of_a_pool_is_worth_twice_as_many_draws() -> None:
+    """The variance of draws without replacement is half as large, which is the factor of the root of two."""
+    delta, draws, share = Fraction(1, 640), 10**5, Fraction(1, 2)
+    exact = float(share) - hypergeometric_lower(draws // 2, draws, 2 * draws, delta) / (2 * draws)
+    beyond = float(share) - hypergeometric_lower(draws // 2, draws, 1000 * draws, delta) / (1000 * draws)
+    assert beyond / exact == pytest.approx(math.sqrt(2), rel=0.01)
+    assert hypergeometric_lower(draws // 2, draws, draws, delta) == draws // 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((1.5, 2, 3, 0.1), "expected whole numbers"),
+        ((3, 2, 3, 0.1), "no more successes than were drawn"),
+        ((-1, 2, 3, 0.1), "no more successes than were drawn"),
+        ((1, 4, 3, 0.1), "no more drawn than there are"),
+        ((0, 0, 3, 0.1), "at least 1 drawn"),
+        ((1, 2, 3, 0.0), "strictly between 0 and 1"),
+        ((1, 2, 3, math.nan), "strictly between 0 and 1"),
+    ],
+)
+def test_what_cannot_have_been_drawn_is_refused(arguments: tuple, why: str) -> None:
+    with pytest.raises(RefusedError, match=why):
+        hypergeometric_lower(*arguments)
 
 
 def test_random_subsets_of_a_pool_are_covered_and_a_shrunk_slack_is_caught() -> None:
@@ -101,7 +178,7 @@ def test_the_largest_pool_with_a_wanted_lower_end_may_be_chosen_after_looking() 
     rng, pools, each, times = np.random.default_rng(32), 64, 100, 200
     luckiest = rng.binomial(each, 0.5, size=(times, pools)).max(axis=1).tolist()
     paid, unpaid = (
-        sum(GEMS.lower(N=each, K=price, delta=DELTA, s=Fraction(high, each)) > 0.5 for high in luckiest)
+        sum(GEMS.lower(N=each, K=price, delta=DELTA, s=Fraction(high, each), J=0, M=each) > 0.5 for high in luckiest)
         for price in (pools, 1)
     )
     assert paid <= DELTA * times
@@ -112,7 +189,7 @@ def test_all_lower_ends_and_the_base_rate_are_told() -> None:
     certificate = evaluate(FULL)
     found = gem_counts(10_000)
     for name, size, high in zip(NAMES, found.in_pool.tolist(), found.high_in_pool.tolist(), strict=True):
-        exact = GEMS.lower(N=size, K=3, delta=Fraction(DELTA), s=Fraction(high, size))
+        exact = GEMS.lower(N=size, K=3, delta=Fraction(DELTA), s=Fraction(high, size), J=0, M=size)
         assert certificate.quantities[lower_end(name)] == exact
     assert certificate.value == certificate.quantities[lower_end("likelier")]
     assert certificate.target.endswith(": likelier)")
@@ -129,10 +206,17 @@ def test_pools_without_interactions_promise_nothing() -> None:
     assert (certificate.value, certificate.status) == (0.0, Status.VACUOUS)
 
 
-def test_the_reading_of_a_pool_needs_no_independence() -> None:
+def test_the_reading_of_a_pool_needs_no_independence_and_is_the_closer_one() -> None:
     found = replace(FULL, gem_counts=gem_counts(10_000, levels="finite pool", pool=20_000))
-    assert evaluate(found).value == evaluate(FULL).value
+    levels, pool = evaluate(FULL), evaluate(found)
+    assert pool.quantities["J"] / pool.quantities["M"] - 1e-15 <= pool.value
+    assert 1.4 < levels.terms["deviation"] / pool.terms["deviation"] < 2
+    assert (levels.quantities["J"], pool.quantities["M"]) == (0, 2500)
     assert evaluate(replace(found, held_out=held_out(20_000))).value is not None
+
+
+def pool_of(size: object, all_in_pool: list) -> dict:
+    return {"levels": "finite pool", "pool": size, "all_in_pool": all_in_pool}
 
 
 @pytest.mark.parametrize(
@@ -151,8 +235,14 @@ def test_the_reading_of_a_pool_needs_no_independence() -> None:
         ((10, 5, [1], [1], ("a",)), {"levels": "fair"}, "levels are 'fair'"),
         ((10, 5, [1], [1], ("a",)), {"pool": 20}, "exactly for a random subset"),
         ((10, 5, [1], [1], ("a",)), {"levels": "finite pool"}, "exactly for a random subset"),
-        ((10, 5, [1], [1], ("a",)), {"levels": "finite pool", "pool": 9}, "cannot be a subset of a pool of 9"),
-        ((10, 5, [1], [1], ("a",)), {"levels": "finite pool", "pool": 20.5}, "expected a whole number"),
+        ((10, 5, [1], [1], ("a",)), {"levels": "finite pool", "pool": 20}, "exactly for a random subset"),
+        ((10, 5, [1], [1], ("a",)), {"all_in_pool": [2]}, "exactly for a random subset"),
+        ((10, 5, [1], [1], ("a",)), pool_of(9, [2]), "cannot be a subset of a pool of 9"),
+        ((10, 5, [1], [1], ("a",)), pool_of(20.5, [2]), "expected a whole number"),
+        ((10, 5, [1], [1], ("a",)), pool_of(20, [2, 3]), "differ in length"),
+        ((10, 5, [1], [1], ("a",)), pool_of(20, [0]), "less than none or more than all of the 10 other"),
+        ((10, 5, [1], [1], ("a",)), pool_of(20, [12]), "less than none or more than all of the 10 other"),
+        ((10, 5, [1], [1], ("a",)), pool_of(20, [1.5]), "expected a list of integers"),
     ],
 )
 def test_what_cannot_have_been_counted_is_refused(arguments: tuple, options: dict, why: str) -> None:
