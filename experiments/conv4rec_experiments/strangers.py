@@ -14,10 +14,11 @@ from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments.distances import Distances, interval
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
-from conv4rec_experiments.files import write_csv, write_text
+from conv4rec_experiments.files import write_text
 from conv4rec_experiments.judged_tables import read_events, read_losses, read_user_scores
 from conv4rec_experiments.log_probability_tables import LOG_PROBABILITY, read_held_out, read_paired, read_table
 from conv4rec_experiments.measured import Measured, measured_distance
+from conv4rec_experiments.parts import write_parts
 from conv4rec_experiments.report.page import Page, render
 from conv4rec_experiments.weight_files import read_network
 
@@ -249,7 +250,7 @@ def write_report(
     return [
         write_text(folder / "report.html", render(page)),
         *write_certificates(rows, folder, record, delta=float(report.budget.total)),
-        *([write_csv(folder / "parts.csv", parts)] if parts else []),
+        *write_parts(parts, folder),
         *draw_certificates(rows, folder / "certificates"),
     ]
 

@@ -347,7 +347,11 @@ def test_cells_of_a_parquet_file_are_integers(tmp_path):
 def test_a_report_is_written_as_page_tables_and_figure(tmp_path):
     path = table(tmp_path / "table.csv", log_probability=[-1.0] * 400)
     report = certify_log_probabilities(path, protocol=INDEPENDENT, cells=9)
+    stale = tmp_path / "out" / "parts.csv"
+    stale.parent.mkdir()
+    stale.write_text("of an earlier report")
     written = {path.name for path in write_report(report, tmp_path / "out", {"file": "table.csv"})}
+    assert not stale.exists()
     assert {"report.html", *(f"certificates.{suffix}" for suffix in ("csv", "json", "tex", "pdf", "png"))} <= written
     assert "table.csv" in (tmp_path / "out" / "report.html").read_text()
     kept = json.loads((tmp_path / "out" / "certificates.json").read_text())
