@@ -10,6 +10,7 @@ import typer
 
 from conv4rec_experiments.bound_commands import certify, plan
 from conv4rec_experiments.monitor_command import monitor
+from conv4rec_experiments.region_command import regions
 from conv4rec_experiments.study_commands import study
 from conv4rec_experiments.words import as_options, names, numbers_or_names
 
@@ -137,6 +138,7 @@ def train(
 app.command()(certify)
 app.command()(plan)
 app.command()(monitor)
+app.command()(regions)
 
 
 @app.command()

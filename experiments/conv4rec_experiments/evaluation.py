@@ -13,7 +13,8 @@ from conv4rec_bounds import THEOREMS, Budget, Evidence, Report, certify
 from conv4rec_experiments.distances import AT_LEAST, AT_MOST, Distances, Interval, compare, interval, laws_of_popularity
 from conv4rec_experiments.gathering import Declared, gather
 from conv4rec_experiments.gem_pools import GemPools
-from conv4rec_experiments.measuring import Measured, measure
+from conv4rec_experiments.measured import Measured
+from conv4rec_experiments.measuring import measure
 from conv4rec_experiments.parts import part_rows
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +17,7 @@ from conv4rec_experiments.codes.compressing import Code
 from conv4rec_experiments.gathering import Gathered
 from conv4rec_experiments.held_out_evidence import count_table
 from conv4rec_experiments.judged_truth import judged_under_truth
+from conv4rec_experiments.measured import Measured, measured_distance
 from conv4rec_experiments.truths import user_mix
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from conv4rec_bounds import Certificate, Evidence, Report
     from conv4rec_experiments.truths import Truth
 
-__all__ = ["Measured", "measure"]
+__all__ = ["measure"]
 
 Array = NDArray[np.float64]
 
@@ -39,18 +39,6 @@ UNDER_THE_TRUTH = {
     "T9-users": "expected share of hits under the known truth; expectations of the other scores have no closed form",
     "T9-calibration": "calibration error under the known truth, on the same bins",
 }
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a certificate bounds, where it can be measured exactly, and what that is in words.
-
-    ``value`` is None if only some of its ``parts``, by their names in the certificate's quantities, can be measured.
-    """
-
-    value: float | None
-    meaning: str
-    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure(
@@ -112,9 +100,7 @@ def _of_pools(
         measured["T9-pool"] = Measured(means[0], "mean loss over the whole held-out pool")
         margin = means[1] - means[0]
         measured["T9-paired"] = Measured(margin, "popularity's mean loss less the model's over the whole held-out pool")
-    if (far := gathered.distances.at_most) is not None:
-        coarse = Measured(far, "total variation to the whole held-out pool's law, over groups of cells")
-        measured |= {"T7f": coarse, "T9-lower": coarse}
+    measured |= measured_distance(gathered.distances)
     if gathered.judged is not None and gathered.sample is not None:
         measured |= _parts(gathered.evidence, gathered.judged.over_the_pool(gathered.sample), OVER_THE_POOL)
     return measured

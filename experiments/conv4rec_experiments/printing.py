@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from conv4rec import Conv4Rec
     from conv4rec_bounds import Report
+    from conv4rec_experiments.distances import Interval
     from conv4rec_experiments.evaluation import Evaluation
     from conv4rec_experiments.planning import Plan
 
@@ -26,6 +27,7 @@ __all__ = [
     "print_evaluation",
     "print_frame",
     "print_gems",
+    "print_intervals",
     "print_lines",
     "print_looks",
     "print_parts",
@@ -83,12 +85,18 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
     print_certificates(evaluation.certificate_rows(), evaluation.report)
     print_parts(evaluation.part_rows())
-    if evaluation.intervals:
-        far = _table("total variation over groups of cells", ("model",), ("at least", "at most", "measured"))
-        for each in evaluation.intervals:
-            far.add_row(each.model, lower(each.lower.value), upper(each.upper.value), number(each.measured))
-        console.print(far)
+    print_intervals(evaluation.intervals)
     print_lines("", headline(evaluation.report))
+
+
+def print_intervals(intervals: Sequence[Interval]) -> None:
+    """Print how far models are from the truth, at least and at most."""
+    if not intervals:
+        return
+    far = _table("total variation over groups of cells", ("model",), ("at least", "at most", "measured"))
+    for each in intervals:
+        far.add_row(each.model, lower(each.lower.value), upper(each.upper.value), number(each.measured))
+    console.print(far)
 
 
 def print_parts(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
 from conv4rec_experiments.files import write_bytes, write_csv, write_text
+from conv4rec_experiments.parts import PARTS, write_parts
 from conv4rec_experiments.report.facts import facts, notes
 from conv4rec_experiments.report.page import Page, render
 
@@ -29,7 +30,7 @@ CODE = "code.bin"
 REPORT = (
     "report.html",
     "losses.csv",
-    "parts.csv",
+    PARTS,
     CODE,
     *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png", "tex")),
 )
@@ -141,7 +142,7 @@ def certify_run(
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write losses and certificates as tables (CSV, JSON, LaTeX), their figure as PDF and PNG, and the coded network.
 
-    A ``code.bin`` of an earlier report is deleted where this one has none.
+    ``code.bin`` and ``parts.csv`` of an earlier report are deleted where this one has none.
     """
     rows = evaluation.certificate_rows()
     losses = [asdict(row) for row in evaluation.losses]
@@ -163,7 +164,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         *coded,
         *write_certificates(rows, folder, record, delta=float(evaluation.report.budget.total)),
         write_csv(folder / "losses.csv", losses),
-        *([write_csv(folder / "parts.csv", parts)] if parts else []),
+        *write_parts(parts, folder),
         *draw_certificates(rows, folder / "certificates"),
     ]
 
