@@ -88,6 +88,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
         for each in evaluation.intervals:
             far.add_row(each.model, lower(each.lower.value), upper(each.upper.value), number(each.measured))
         console.print(far)
+    print_lines("", evaluation.notes[-1])
     print_lines("", headline(evaluation.report))
 
 

@@ -35,6 +35,9 @@ class Posterior:
     blind_prior
         False if the prior :math:`\pi` has seen them or, where they are a subset of a pool, what tells which of it they
         are: another part of it, or the random numbers that cut it.
+    prior_size
+        How many interactions were set apart beforehand, at random, to make the prior: they are not scored, and not in
+        the pool.
 
     Examples
     --------
@@ -51,10 +54,13 @@ class Posterior:
     log_ratios: NDArray[np.float64]
     uniform_risk: float
     blind_prior: bool = True
+    prior_size: int = 0
 
     def __post_init__(self) -> None:
         """Keep copies that nobody can change; refuse lists that do not fit together and losses out of range."""
         refuse_bad_size("the part that the draws are scored on", self.size)
+        if self.prior_size != 0:
+            refuse_bad_size("what the prior was made of", self.prior_size)
         refuse_bad_loss("uniform law's mean loss", self.uniform_risk)
         for name in ("risks", "squares", "log_ratios"):
             object.__setattr__(self, name, frozen_copy(name, getattr(self, name)))

@@ -64,6 +64,8 @@ PAC_BAYES = Formula(
 TARGETS = {
     "independent": "mean risk of the drawn smoothed predictors (nats)",
     "finite pool": "mean loss of the drawn smoothed predictors over the scored users' own pools (nats)",
+    "pool left": "mean loss of the drawn smoothed predictors over what the prior left of the scored users' own pools "
+    "(nats)",
 }
 
 
@@ -127,8 +129,10 @@ class PacBayes(Theorem):
             "A3",
             "The prior on predictors, with the sizes, activations and seed from which it is built, the smoothing and "
             "the catalogue were made without the scored interactions; if these are a subset of a pool, they may depend "
-            "on the pool as a whole, but on nothing that tells which of it is scored, as its other parts do. Given the "
-            "interactions and all that chose the posterior, each draw has the posterior's law, and none was dropped.",
+            "on the pool as a whole, but on nothing that tells which of it is scored, as its other parts do. "
+            "Interactions that made the prior were set apart at random beforehand: they are not scored, and not in "
+            "the pool. Given the interactions and all that chose the posterior, each draw has the posterior's law, "
+            "and none was dropped.",
             _no_blind_prior,
         ),
     )
@@ -166,7 +170,7 @@ class PacBayes(Theorem):
         RefusedError
             If the draws are so much likelier under the prior that the divergence would have to be negative.
         """
-        drawn = given(evidence.posterior)
+        drawn, sampling = given(evidence.posterior), evidence.protocol.sampling
         paid = sum(
             (budget.spend(f"{self.number}: {method}", delta / 2) for method in METHODS.values()), start=Fraction(0)
         )
@@ -188,6 +192,7 @@ class PacBayes(Theorem):
         terms = dict(zip(("mean loss of the draws", "deviation"), parts, strict=True))
         quantities = upper_quantities(balls) | {str(log_ratio): ratio, "K": float(drawn.risks.size)}
         quantities |= {str(square): spread, "b": drawn.centre, str(eta): float(inputs[str(eta)])}
+        quantities |= {"N_1": float(drawn.prior_size)} if drawn.prior_size else {}
         by_kl = quantities[str(divergence)] <= quantities[str(bernstein)]
         # A draw may be likelier under the prior than under the posterior; such a gain is no complexity.
         price = {"posterior against prior": max(0.0, ratio)}
@@ -201,7 +206,7 @@ class PacBayes(Theorem):
         return self.certificate(
             value=value,
             trivial=drawn.uniform_risk,
-            target=TARGETS[evidence.protocol.sampling],
+            target=TARGETS["pool left" if sampling == "finite pool" and drawn.prior_size else sampling],
             terms=terms,
             terms_of=("value", value),
             attribution=dict(zip(price, split, strict=True)),
