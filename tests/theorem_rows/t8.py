@@ -51,8 +51,8 @@ def again(given: Evidence, certificate: Certificate) -> float:
 
     by_kl = low + (high - low) * brentq(excess, u, 1 - 1e-9, xtol=1e-15)
     assert math.isclose(certificate.quantities["Delta_K"], by_kl - 2.05, rel_tol=1e-9)
-    price = (35.0 + math.log(12 / 0.025)) / size
-    rates = [2.0**-power for power in range(1, 13)]
+    price = (35.0 + math.log(8 / 0.025)) / size
+    rates = [2.0**-power for power in range(1, 9)]
     square = 1.1 / (high - low) ** 2
     by_bernstein = min((price + (-math.log(1 - rate) - rate) * square) / rate for rate in rates) * (high - low)
     return min(by_kl, 2.05 + by_bernstein)

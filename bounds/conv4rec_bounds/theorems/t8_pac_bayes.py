@@ -35,7 +35,7 @@ from conv4rec_bounds.theorems.base import FIXED_PROFILE, Assumption, Theorem, gi
 
 __all__ = ["RATES", "PacBayes", "square_upper"]
 
-RATES: tuple[float, ...] = tuple(2.0**-power for power in range(1, 13))
+RATES: tuple[float, ...] = tuple(2.0**-power for power in range(1, 9))
 """The grid of the rate of the Bernstein bound, on which a choice is free: each has its share of delta/2."""
 
 N, delta_symbol, eta = sympy.symbols("N delta eta", positive=True)
