@@ -48,7 +48,7 @@ def prior_split(split: Split, share: float, seed: int) -> Split:
     >>> from conv4rec import Interactions, split_by_interaction
     >>> data = Interactions.from_frame(pl.DataFrame({"user": [1, 2] * 50, "item": list(range(50)) * 2}))
     >>> prior_split(split_by_interaction(data, seed=0), 0.5, seed=0)
-    Split(interaction: 50 profile, 14 scored, 1 validation, 0 held_out)
+    Split(interaction: 25 profile, 7 scored, 1 validation, 0 held_out)
     """
     if not 0 < share < 1:
         raise InputError(f"the prior's share is {share}; expected a number strictly between 0 and 1.")
