@@ -82,6 +82,9 @@ def train(
     profile_dropout: Annotated[float | None, typer.Option(help="Share of a profile left out in training.")] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Epochs without a better validation loss.")] = None,
     redraw: Annotated[bool, typer.Option("--redraw", help="Draw profile and scored anew in every epoch.")] = False,
+    prior_share: Annotated[
+        float | None, typer.Option(help="Share of the scored part that also trains a prior, for T8.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was interrupted.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run that the folder holds.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -130,7 +133,7 @@ def train(
     )
     print_lines(f"{data}: {interactions.summary}.")
     given = {name: value for name, value in options.items() if value is not None}
-    model = train_run(interactions, out, protocol=protocol.value, resume=resume, options=given)
+    model = train_run(interactions, out, protocol=protocol.value, resume=resume, options=given, prior_share=prior_share)
     print_training(model)
     print_lines(f"The model is in {out}; certify it with: conv4rec certify {out}")
 

@@ -86,6 +86,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     print_certificates(evaluation.certificate_rows(), evaluation.report)
     print_parts(evaluation.part_rows())
     print_intervals(evaluation.intervals)
+    print_lines("", evaluation.notes[-1])
     print_lines("", headline(evaluation.report))
 
 

@@ -14,6 +14,7 @@ from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
 from conv4rec_experiments.files import write_bytes, write_csv, write_text
 from conv4rec_experiments.parts import PARTS, write_parts
+from conv4rec_experiments.priors import prior_split
 from conv4rec_experiments.report.facts import facts, notes
 from conv4rec_experiments.report.page import Page, render
 
@@ -26,6 +27,8 @@ Protocol: TypeAlias = Literal["coin", "interaction", "time"]
 
 MODEL = "model.json"
 CHECKPOINT = "training.safetensors"
+PRIOR = "prior"
+PRIOR_FILES = (f"{PRIOR}/{MODEL}", f"{PRIOR}/{CHECKPOINT}")
 CODE = "code.bin"
 REPORT = (
     "report.html",
@@ -54,18 +57,25 @@ def claim_folder(run: Path, *, resume: bool, force: bool) -> None:
     """
     if resume and force:
         raise InputError("--resume continues a training and --force replaces it; give one of them.")
-    if not (resume or force) and any((run / name).exists() for name in (MODEL, CHECKPOINT)):
+    if not (resume or force) and any((run / name).exists() for name in (MODEL, CHECKPOINT, *PRIOR_FILES)):
         raise InputError(
             f"{run} already holds a training; give --resume to continue it, --force to replace it, or another --out."
         )
 
 
 def train_run(
-    interactions: Interactions, run: Path, *, protocol: Protocol, resume: bool, options: Mapping[str, Any]
+    interactions: Interactions,
+    run: Path,
+    *,
+    protocol: Protocol,
+    resume: bool,
+    options: Mapping[str, Any],
+    prior_share: float | None = None,
 ) -> Conv4Rec:
     """Split, train with a checkpoint after every epoch, and save the model with its data in the folder of the run.
 
-    What was certified about other weights is deleted; unless `resume`, so is the model that the folder holds.
+    With ``prior_share`` a network for the prior of T8 is trained first and kept in the run's folder ``prior``. What was
+    certified about other weights is deleted; unless `resume`, so is the model that the folder holds.
 
     Parameters
     ----------
@@ -79,6 +89,8 @@ def train_run(
         Continue the training of which the folder holds a checkpoint, if it holds one.
     options
         Arguments of `conv4rec.Conv4Rec`.
+    prior_share
+        The share of the scored part that trains the prior (see `conv4rec_experiments.priors`); none by default.
 
     Raises
     ------
@@ -87,10 +99,16 @@ def train_run(
     """
     model = Conv4Rec(**options)
     split = split_of(interactions, protocol, model.options.seed)
+    first = None if prior_share is None else prior_split(split, prior_share, model.options.seed)
     if not resume:
         # A device that does not exist is refused before anything is deleted.
         choose_device(model.options.device)
-        _delete(run, (*REPORT, *GEMS, MODEL, CHECKPOINT))
+        _delete(run, (*REPORT, *GEMS, MODEL, CHECKPOINT, *PRIOR_FILES))
+    if first is None:
+        _delete(run, PRIOR_FILES)
+    else:
+        network = Conv4Rec(**options).fit(first.interactions, first, checkpoint=run / PRIOR, resume=resume)
+        network.save(run / PRIOR)
     model.fit(interactions, split, checkpoint=run, resume=resume)
     _delete(run, (*REPORT, *GEMS))
     model.save(run)
@@ -121,7 +139,12 @@ def certify_run(
     """
     model = _load(run)
     evaluation = evaluate(
-        model, delta=delta, independent=independent, new_users=new_users, independent_levels=independent_levels
+        model,
+        delta=delta,
+        independent=independent,
+        new_users=new_users,
+        independent_levels=independent_levels,
+        prior=Conv4Rec.load(run / PRIOR) if (run / PRIOR / MODEL).exists() else None,
     )
     _delete(run, GEMS)
     paths = write_evaluation(evaluation, run)
@@ -189,7 +212,7 @@ def load_run(run: Path, users: Sequence[str]) -> tuple[Conv4Rec, list[int] | lis
 def _load(run: Path) -> Conv4Rec:
     if (run / MODEL).exists():
         return Conv4Rec.load(run)
-    if (run / CHECKPOINT).exists():
+    if any((run / name).exists() for name in (CHECKPOINT, *PRIOR_FILES)):
         raise InputError(f"training in {run} was interrupted; continue with --resume")
     raise InputError(f"there is no run in {run}; make one with: conv4rec train DATA --out {run}")
 

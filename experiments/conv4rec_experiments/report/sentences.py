@@ -32,7 +32,7 @@ SCOPES: Mapping[str, str] = {
 """What a certificate is about and what not, by the first of these words that its target has."""
 
 OTHERS: Mapping[str, str] = {
-    "draw": "networks drawn around the trained weights, and not about the trained network itself",
+    "draw": "networks drawn near a prior or the trained weights, and not about the trained network itself",
     "mixture": "a mixture of predictors, and not about the last of them",
 }
 """Which predictor a certificate is about, if not the one that is shipped, by a word of its target."""
@@ -43,7 +43,7 @@ GLOSSARY: Mapping[str, str] = {
     "nats": "unit of losses: natural logarithms; 0.69 nats are one bit, and 0.01 nats one percent of probability",
     "total variation": "the largest difference between two laws in the probability of any event, from 0 to 1",
     "smoothed": "the model with a little of the uniform law mixed in, so that no loss is infinite",
-    "draw": "a network drawn around the trained weights, and not the trained network itself",
+    "draw": "a network drawn near a prior or the trained weights, and not the trained network itself",
     "pool of hidden gems": "pairs of user and item that the model picks: items that the user is unlikely to come upon "
     "and is expected to like; something else than a finite pool of interactions",
     "pool": "a finite pool: a fixed set of interactions that exist already; its law is what a blind pick from it would "
