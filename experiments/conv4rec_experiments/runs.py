@@ -7,7 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from conv4rec import Conv4Rec, InputError, Interactions, Split, split_by_coin, split_by_interaction, split_by_time
+from conv4rec import (
+    Conv4Rec,
+    InputError,
+    Interactions,
+    Split,
+    read,
+    split_by_coin,
+    split_by_interaction,
+    split_by_time,
+)
+from conv4rec.newcomers import Newcomers, reading_of
 from conv4rec.options import choose_device
 from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.exports import write_certificates
@@ -19,7 +29,16 @@ from conv4rec_experiments.report.page import Page, render
 if TYPE_CHECKING:
     from conv4rec_experiments.studies.receipt import Receipt
 
-__all__ = ["Protocol", "certify_run", "claim_folder", "load_run", "split_of", "train_run", "write_evaluation"]
+__all__ = [
+    "Protocol",
+    "certify_run",
+    "claim_folder",
+    "load_newcomers",
+    "load_run",
+    "split_of",
+    "train_run",
+    "write_evaluation",
+]
 
 Protocol: TypeAlias = Literal["coin", "interaction", "time"]
 
@@ -179,10 +198,34 @@ def load_run(run: Path, users: Sequence[str]) -> tuple[Conv4Rec, list[int] | lis
         If the folder holds no model, or a text is no integer where the users are integers.
     """
     model = _load(run)
-    ids = model.interactions.user_ids
-    if not ids.dtype.is_integer():
-        return model, list(dict.fromkeys(users))
-    return model, list(dict.fromkeys(_integer(text, int(ids[0])) for text in users))
+    return model, _as_in(model.interactions, users)
+
+
+def load_newcomers(
+    run: Path, history: Path, users: Sequence[str], *, skip: bool, columns: Mapping[str, Any]
+) -> tuple[Newcomers, list[int] | list[str]]:
+    """Load the model of a run, and let it meet the users of a file; by default all of them are returned.
+
+    Parameters
+    ----------
+    run, history
+        The folder of the run, and a file of interactions at the run's levels.
+    users
+        Users of the file as they are typed; none for all.
+    skip
+        Leave out interactions with items that the model does not know.
+    columns
+        Arguments of `conv4rec.read` that say which column is which.
+
+    Raises
+    ------
+    InputError
+        As `load_run` and `Conv4Rec.for_new_users`.
+    """
+    model = _load(run)
+    known = read(history, **columns, **reading_of(model.interactions))
+    met = model.for_new_users(known, unknown_items="skip" if skip else "refuse")
+    return met, _as_in(met.interactions, users) if users else met.interactions.user_ids.to_list()
 
 
 def _load(run: Path) -> Conv4Rec:
@@ -191,6 +234,14 @@ def _load(run: Path) -> Conv4Rec:
     if (run / CHECKPOINT).exists():
         raise InputError(f"training in {run} was interrupted; continue with --resume")
     raise InputError(f"there is no run in {run}; make one with: conv4rec train DATA --out {run}")
+
+
+def _as_in(interactions: Interactions, users: Sequence[str]) -> list[int] | list[str]:
+    """Read users as they are typed: as integers where the data has integers; each once."""
+    ids = interactions.user_ids
+    if not ids.dtype.is_integer():
+        return list(dict.fromkeys(users))
+    return list(dict.fromkeys(_integer(text, int(ids[0])) for text in users))
 
 
 def _delete(run: Path, names: Sequence[str]) -> None:

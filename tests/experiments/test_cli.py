@@ -250,6 +250,22 @@ def test_profile_and_recommend_speak_of_the_users_asked_for(trained, capsys):
     assert "p_high" in capsys.readouterr().out
 
 
+def test_new_users_are_recommended_to(trained, tmp_path, capsys):
+    history = tmp_path / "history.csv"
+    history.write_text("who,item,rating\nann,3,1\nann,99,2\nbo,4,3\n")
+    ask = ("recommend", trained, "--history", history, "--user", "who", "-k", 3)
+    assert call(*ask) == 2
+    assert "item 99 is not among the 12 items of the model" in capsys.readouterr().err
+    assert call(*ask, "--skip-unknown") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Left out, as the run does not know these items: 99.\n")
+    assert printed.index("user ann") < printed.index("user bo")
+    assert call(*ask, "--skip-unknown", "--gems", "bo") == 0
+    printed = capsys.readouterr().out
+    assert "user ann" not in printed
+    assert "p_high" in printed
+
+
 def test_study_and_demo_write_what_they_print(tmp_path, monkeypatch, capsys):
     few = Fits(starts=1, kept=1, screening=2, iterations=2, rounds=1)
     file = tmp_path / "few.toml"
@@ -308,6 +324,9 @@ ERRORS = {
     "unknown user": (["profile", "{run}", "99"], "99"),
     "user of another type": (["recommend", "{run}", "7", "ann"], "ann"),
     "a user beyond 64 bits": (["recommend", "{run}", "9" * 40], "9" * 40),
+    "nobody to recommend to": (["recommend", "{run}"], "give a file of new users with --history"),
+    "columns of no history": (["recommend", "{run}", "7", "--item", "x"], "--item says nothing without --history"),
+    "not in the history": (["recommend", "{run}", "99", "--history", "{data}"], "user 99 is not in the data"),
     "k": (["recommend", "{run}", "7", "-k", "0"], "-k"),
     "sizes": (["study", "--sizes", "1e3,many"], "many"),
     "nothing to certify": (["certify"], "give one thing to certify"),
