@@ -20,6 +20,7 @@ from conv4rec import (
 from conv4rec.newcomers import Newcomers, reading_of
 from conv4rec.options import choose_device
 from conv4rec_experiments.evaluation import Evaluation, evaluate
+from conv4rec_experiments.explaining.files import EXPLAINED
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
 from conv4rec_experiments.files import write_bytes, write_csv, write_text
@@ -27,6 +28,7 @@ from conv4rec_experiments.report.facts import facts, notes
 from conv4rec_experiments.report.page import Page, render
 
 if TYPE_CHECKING:
+    from conv4rec_experiments.explaining.explain import Explanation
     from conv4rec_experiments.studies.receipt import Receipt
 
 __all__ = [
@@ -83,7 +85,7 @@ def train_run(
 ) -> Conv4Rec:
     """Split, train with a checkpoint after every epoch, and save the model with its data in the folder of the run.
 
-    What was certified about other weights is deleted; unless `resume`, so is the model that the folder holds.
+    What was certified or explained about other weights is deleted; unless `resume`, so is the model that the folder holds.
 
     Parameters
     ----------
@@ -108,9 +110,9 @@ def train_run(
     if not resume:
         # A device that does not exist is refused before anything is deleted.
         choose_device(model.options.device)
-        _delete(run, (*REPORT, *GEMS, MODEL, CHECKPOINT))
+        _delete(run, (*REPORT, *GEMS, *EXPLAINED, MODEL, CHECKPOINT))
     model.fit(interactions, split, checkpoint=run, resume=resume)
-    _delete(run, (*REPORT, *GEMS))
+    _delete(run, (*REPORT, *GEMS, *EXPLAINED))
     model.save(run)
     return model
 
@@ -155,6 +157,29 @@ def certify_run(
         receipt=receipt,
     )
     return evaluation, [write_text(run / "report.html", render(page)), *paths]
+
+
+def explain_run(run: Path, out: Path | None, user: str | None, titles: Path | None, seeds: int) -> Explanation:
+    """Explain the model of a run (see `conv4rec_experiments.explaining.explain`) into its folder, or into another.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no model, the user is unknown, the titles cannot be read, or there is one level only.
+    """
+    from conv4rec_experiments.explaining.explain import explain
+    from conv4rec_experiments.explaining.titles import read_titles
+    from conv4rec_experiments.printing import print_lines
+
+    model, asked = load_run(run, [] if user is None else [user])
+    return explain(
+        model,
+        out or run,
+        user=asked[0] if asked else None,
+        titles=None if titles is None else read_titles(titles),
+        seeds=range(seeds),
+        on_fit=lambda seed, network: print_lines(f"Training with {network}, seed {seed}."),
+    )
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
