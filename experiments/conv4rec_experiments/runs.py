@@ -85,7 +85,7 @@ def train_run(
 ) -> Conv4Rec:
     """Split, train with a checkpoint after every epoch, and save the model with its data in the folder of the run.
 
-    What was certified or explained about other weights is deleted; unless `resume`, so is the model that the folder holds.
+    What was said about other weights is deleted; unless `resume`, so is the model that the folder holds.
 
     Parameters
     ----------

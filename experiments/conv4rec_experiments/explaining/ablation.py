@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,11 +57,8 @@ def without_mixing(architecture: Architecture) -> Architecture:
     def distance(code: int) -> int:
         return abs(learned_weights(replace(whole, code=code), FIXED) - target)
 
-    greatest = 1 + architecture.code * architecture.channels
-    # The count grows with the code: the first that passes the target, or the one before, is nearest.
-    first = next(
-        (code for code in range(1, greatest) if learned_weights(replace(whole, code=code), FIXED) >= target), 1
-    )
+    # The count grows with the code: the first that reaches the target, or the one before, is nearest.
+    first = next(code for code in count(1) if learned_weights(replace(whole, code=code), FIXED) >= target)
     code = min((first, max(first - 1, 1)), key=lambda size: (distance(size), -size))
     return replace(whole, code=code)
 
@@ -143,8 +141,8 @@ def ablate(
                 fitted = fit_without_mixing(sizes, options, data, split)
             else:
                 fitted = _model(sizes, options).fit(data, split, progress=False)
-            count = learned_weights(sizes, fixed)
-            row = {"seed": seed, "network": name, "channels": sizes.channels, "code": sizes.code, "weights": count}
+            row = {"seed": seed, "network": name, "channels": sizes.channels, "code": sizes.code}
+            row["weights"] = learned_weights(sizes, fixed)
             rows.append(row | _measured(fitted, split))
     return pl.DataFrame(rows)
 

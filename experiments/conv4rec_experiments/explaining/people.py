@@ -33,7 +33,7 @@ def user_items(model: Conv4Rec, user: int | str, titles: dict[str, str] | None =
     of_user = data.subset(data.user == data.user_codes(alone)[0])
     names = level_names(model)
     observed: dict[int, list[str]] = {}
-    for item, level in sorted(zip(of_user.item.tolist(), of_user.level.tolist(), strict=True)):
+    for item, level in sorted(set(zip(of_user.item.tolist(), of_user.level.tolist(), strict=True))):
         observed.setdefault(item, []).append(names[level])
     kinds: list[str | None] = ["seen" if seen else None for seen in table["seen"]]
     consume = table["p_consume"].to_numpy()
