@@ -12,7 +12,7 @@ WORDS: Mapping[str, str] = {
     "joint": "joint loss (nats)",
     "implicit": "implicit loss (nats)",
     "explicit": "explicit loss (nats)",
-    "rmse": "RMSE of the expected level",
+    "rmse": "RMSE, expected level",
 }
 
 

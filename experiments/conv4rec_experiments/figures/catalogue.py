@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 
 from conv4rec_experiments.figures.heat import short
 from conv4rec_experiments.figures.marks import name_marks
-from conv4rec_experiments.figures.style import SERIES, applied, new_figure, save
+from conv4rec_experiments.figures.style import SERIES, applied, decades, new_figure, save
 
 __all__ = ["draw_catalogue"]
 
 Rows = Sequence[Mapping[str, Any]]
-MARKS = {"popular": ("s", SERIES[0].color, 1.02), "enjoyed": ("^", SERIES[2].color, 0.3)}
+MARKS = {"popular": ("s", SERIES[0].color, 1.02), "enjoyed": ("^", SERIES[2].color, 0.04)}
 """Marker, colour, and where across the panel the numbers of the marks stand."""
 PANELS = {"model": ("p_consume", "p_high"), "observed": ("share", "high_share")}
 TITLES = {"model": "the model, mean over users", "observed": "observed in the training parts"}
@@ -42,6 +42,8 @@ def draw_catalogue(rows: Rows, correlations: Mapping[str, float | None], enough:
             told = "" if value is None else f"\nrank correlation {value:.2f}".replace("-", "−")
             axes.set_title(TITLES[name] + told, fontsize=10)
         panels[0].set(xscale="log", ylim=(-0.02, 1.02), ylabel="P(high level | consumed)", xlabel="P(consume)")
+        chances = [row["p_consume"] for row in rows if row["p_consume"] > 0]
+        decades(panels[0].xaxis, min(chances), max(chances))
         panels[1].set(xlabel="share of interactions", ylabel="share of high levels")
         panels[1].tick_params(labelleft=True)
         kinds = dict.fromkeys(row["mark"] for row in marked)
@@ -85,4 +87,4 @@ def _panel(
                 zorder=3,
             )
             places = [(row[x], row[y]) for row in own]
-            name_marks(axes, places, [str(numbers[row["item"]]) for row in own], across, gap=0.05, most=1.0)
+            name_marks(axes, places, [str(numbers[row["item"]]) for row in own], across, gap=0.05)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from conv4rec_experiments.figures.heat import heat, plain, short
 from conv4rec_experiments.figures.marks import name_marks
-from conv4rec_experiments.figures.style import SERIES, applied, new_figure, save
+from conv4rec_experiments.figures.style import SERIES, applied, decades, new_figure, save
 
 __all__ = ["draw_user"]
 
@@ -31,7 +31,7 @@ class Look:
 KINDS: Mapping[str, Look] = {
     "recommended": Look("r", "s", SERIES[0].color, 34, "recommended"),
     "gem": Look("g", "^", SERIES[2].color, 44, "hidden gem"),
-    "seen": Look("s", "o", "black", 16, "seen"),
+    "seen": Look("s", "o", "black", 10, "seen"),
 }
 
 
@@ -74,7 +74,7 @@ def _scatter(axes: Axes, items: Rows, chosen: set[tuple[str, int]]) -> None:
             marker=look.marker,
             facecolors="none" if kind == "seen" else look.color,
             edgecolors=look.color if kind == "seen" else "black",
-            linewidths=0.7,
+            linewidths=0.6,
             label=look.words,
             zorder=3,
         )
@@ -82,11 +82,12 @@ def _scatter(axes: Axes, items: Rows, chosen: set[tuple[str, int]]) -> None:
             named = [row for row in own if (kind, row["rank"]) in chosen]
             places = [(row["p_consume"], row["p_high"]) for row in named]
             words = [f"{look.letter}{row['rank']}" for row in named]
-            name_marks(axes, places, words, 0.07 if kind == "gem" else 1.01, gap=0.035, most=1.0)
+            name_marks(axes, places, words, 0.07 if kind == "gem" else 1.01, gap=0.035)
     unlikely = [row["p_consume"] for row in items if row["unlikely"]]
     if unlikely:
         axes.axvline(max(unlikely), color="0.35", linestyle=(0, (4, 2)), linewidth=1, label="gems lie left of this")
     axes.set_xscale("log")
+    decades(axes.xaxis, min(row["p_consume"] for row in items), max(row["p_consume"] for row in items))
     axes.set_xlabel("P(consume)")
     axes.set_ylabel("P(high level | consumed)")
     axes.set_ylim(-0.02, 1.02)
