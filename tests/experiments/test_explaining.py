@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from conv4rec_experiments.explaining.files import EXPLAINED
 from conv4rec_experiments.explaining.mixing import mixing_table
 from conv4rec_experiments.explaining.people import user_items, user_levels
 from conv4rec_experiments.explaining.titles import named, read_titles
+from conv4rec_experiments.figures.people import draw_user
 
 
 def ratings(users: int = 80, items: int = 16, each: int = 9, levels: int = 6) -> Interactions:
@@ -214,6 +217,20 @@ def test_a_user_page_holds_recommendations_gems_and_what_was_seen(model: Conv4Re
     assert set(sums["len"]) == {6}
 
 
+def test_a_user_who_has_seen_everything_has_a_page(tmp_path: Path) -> None:
+    rows = [
+        (user, item, 1 + (user + item) % 3) for user in range(12) for item in range(6) if user == 0 or item != user % 6
+    ]
+    data = Interactions.from_frame(pl.DataFrame(rows, ["user", "item", "rating"], orient="row"))
+    model = fitted(data, epochs=1)
+    table = user_items(model, 0)
+    assert table["kind"].to_list() == ["seen"] * 6
+    assert not table["unlikely"].any()
+    levels = user_levels(model, table)
+    assert len(levels) == 5 * 3
+    draw_user(table.to_dicts(), levels.to_dicts(), tmp_path / "user")
+
+
 def test_all_levels_of_a_pair_are_told() -> None:
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({"user": rng.integers(0, 9, 300), "item": rng.integers(0, 9, 300)}).with_columns(
@@ -367,6 +384,9 @@ def test_explain_writes_tables_pictures_and_a_page(model: Conv4Rec, tmp_path: Pa
     assert page.count("data:image/png;base64,") == 6
     assert "&lt;2 &amp; $2&gt;" in page
     assert "<script" not in page
+    assert re.findall(r'(?:src|href)="(?!data:|#)', page) == []
+    assert "http" not in page
+    assert unclosed(page) == []
     assert "nothing on this page is certified" in page
     counts = model.split.profile.frame()["user"].value_counts(sort=True)
     most = counts.filter(pl.col("count") == counts["count"].max())["user"].sort()[0]
@@ -375,6 +395,23 @@ def test_explain_writes_tables_pictures_and_a_page(model: Conv4Rec, tmp_path: Pa
     assert found.differences is not None
     assert found.differences["seeds"].to_list() == [1] * 4
     assert "of 1</td>" in page
+
+
+def unclosed(page: str) -> list[str]:
+    """Tags that are opened and not closed, or closed in another order."""
+    stack: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            if tag not in ("meta", "img"):
+                stack.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            if stack and stack[-1] == tag:
+                stack.pop()
+
+    Reader().feed(page)
+    return stack
 
 
 def test_what_cannot_be_explained_is_refused(model: Conv4Rec, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """New users from a few interactions: the same network, their own identifiers, refusals."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv4rec import Conv4Rec, InputError, Interactions, split_by_interaction
+from conv4rec.newcomers import Met
+from conv4rec.predictions import Fitted
 
 EVENTS = ("view", "cart", "buy")
 
@@ -46,6 +49,13 @@ def test_a_profile_says_the_same_of_whoever_has_it(model: Conv4Rec) -> None:
     assert first["p_high"].to_numpy() == pytest.approx(model.profile(known[0])["p_high"].to_numpy())
     assert not len(met.skipped)
     assert met.weights().keys() == model.weights().keys()
+
+
+def test_no_part_of_the_split_is_read_for_a_newcomer() -> None:
+    # Codes of new users are not those of the split: every table of cells by user has to be their own.
+    tables = {name for name, value in vars(Fitted).items() if isinstance(value, cached_property)}
+    assert tables
+    assert tables <= set(vars(Met))
 
 
 def test_only_the_history_is_seen(model: Conv4Rec) -> None:

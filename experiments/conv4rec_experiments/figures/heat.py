@@ -1,10 +1,12 @@
 """Tables of numbers as heat maps: shades for the eye, the printed value in every cell, readable in grey."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 __all__ = ["heat", "plain", "short"]
 
@@ -37,12 +39,13 @@ def heat(
 
 
 def plain(text: str) -> str:
-    r"""Keep a dollar sign from opening a formula.
+    r"""Keep a dollar sign from opening a formula, and put a box where the font has no letter.
 
-    >>> print(plain("$9.99"))
-    \$9.99
+    >>> print(plain("$9.99"), plain("七人の侍 (1954)"))
+    \$9.99 □□□□ (1954)
     """
-    return text.replace("$", r"\$")
+    known = _letters()
+    return "".join(letter if ord(letter) in known else "□" for letter in text).replace("$", r"\$")
 
 
 def short(text: str, most: int = 30) -> str:
@@ -52,3 +55,9 @@ def short(text: str, most: int = 30) -> str:
     'Star Wars: Episode…'
     """
     return plain(text if len(text) <= most else f"{text[: most - 1].rstrip()}…")
+
+
+@cache
+def _letters() -> frozenset[int]:
+    """Return the letters of the font of all figures."""
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())

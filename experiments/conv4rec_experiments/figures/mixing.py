@@ -24,7 +24,7 @@ def draw_mixing(rows: Sequence[Mapping[str, Any]], stem: Path) -> list[Path]:
     levels = list(dict.fromkeys(row["level"] for row in rows))
     channels = list(dict.fromkeys(row["channel"] for row in rows))
     with applied():
-        figure = new_figure(2 * max(2.3, LABELS + CELL * len(channels)) + 0.9, 1.3 + LEVEL * len(levels))
+        figure = new_figure(2 * max(2.3, LABELS + CELL * len(channels)) + 0.9, max(2.4, 1.3 + LEVEL * len(levels)))
         left, right = figure.subplots(1, 2, sharey=True)
         for axes, name in ((left, "lift"), (right, "project")):
             _matrix(axes, [row for row in rows if row["map"] == name], levels, channels)
@@ -32,7 +32,7 @@ def draw_mixing(rows: Sequence[Mapping[str, Any]], stem: Path) -> list[Path]:
             axes.set_xlabel("channel")
         left.set_ylabel("level")
         bar = figure.colorbar(right.images[0], ax=[left, right], shrink=0.9, ticks=[-1, 0, 1])
-        bar.set_label("value / channel's greatest magnitude", fontsize=9)
+        bar.set_label("relative to the channel's\ngreatest magnitude", fontsize=8)
         bar.outline.set_visible(False)
         return save(figure, stem)
 

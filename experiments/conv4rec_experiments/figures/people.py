@@ -48,8 +48,8 @@ def draw_user(items: Rows, levels: Rows, stem: Path) -> list[Path]:
     chosen = list(dict.fromkeys((row["kind"], row["rank"]) for row in levels))
     names = list(dict.fromkeys(row["level"] for row in levels))
     with applied():
-        figure = new_figure(6.8 + max(1.4, 0.3 * len(names)), max(4.4, 1.3 + 0.27 * len(chosen)))
-        left, right = figure.subplots(1, 2, width_ratios=(4.4, max(1.4, 0.3 * len(names))))
+        figure = new_figure(6.8 + max(1.9, 0.3 * len(names)), max(4.4, 1.3 + 0.27 * len(chosen)))
+        left, right = figure.subplots(1, 2, width_ratios=(4.4, max(1.9, 0.3 * len(names))))
         _scatter(left, items, set(chosen))
         _levels(right, levels, chosen, names)
         return save(figure, stem)
@@ -115,4 +115,4 @@ def _levels(axes: Axes, levels: Rows, chosen: Sequence[tuple[str, int]], names: 
         if before != after:
             axes.axhline(down + 0.5, color="black", linewidth=0.8)
     axes.set_xlabel("level")
-    axes.set_title("P(level | consumed) in percent;\nframed: as observed", fontsize=9)
+    axes.set_title("P(level | consumed), percent\n(framed: as observed)", fontsize=9)

@@ -144,6 +144,14 @@ def test_a_user_page_marks_gems_and_frames_what_was_observed(kept: list[Figure])
     assert np.array([line.get_xydata()[0] for line in frames]).tolist() == [[0, 2], [2, 2]]
 
 
+def test_names_in_any_letters_are_drawn(tmp_path: Path) -> None:
+    rows = items()
+    rows[0]["name"] = "七人の侍 $5"
+    levels = [rows[0] | {"level": level, "probability": 0.5, "observed": None} for level in ("view", "買う")]
+    # A letter that the font lacks would warn, and a dollar sign open a formula.
+    assert len(people.draw_user(rows, levels, tmp_path / "user")) == 2
+
+
 def test_the_catalogue_leaves_out_what_was_not_observed_enough(kept: list[Figure]) -> None:
     rows = [
         {"item": place, "name": f"film {place}", "p_consume": 0.1 * place, "p_high": 0.5, "interactions": 8 * place}
