@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 from conv4rec_experiments.figures.heat import heat, plain, short
 from conv4rec_experiments.figures.marks import name_marks
@@ -107,10 +108,9 @@ def _levels(axes: Axes, levels: Rows, chosen: Sequence[tuple[str, int]], names: 
     for down, row in enumerate(first):
         for level in (row["observed"] or "").split(", "):
             if level in names:
-                # A frame shows at which level the user met the item.
-                axes.plot(
-                    names.index(level), down, marker="s", markersize=15, markerfacecolor="none", color=SERIES[2].color
-                )
+                # A frame shows at which level the user met the item: dark with a light rim, on any shade.
+                (frame,) = axes.plot(names.index(level), down, marker="s", markersize=15, color="black")
+                frame.set(markerfacecolor="none", path_effects=[withStroke(linewidth=3, foreground="white")])
     for down, ((before, _), (after, _)) in enumerate(pairwise(chosen)):
         if before != after:
             axes.axhline(down + 0.5, color="black", linewidth=0.8)
