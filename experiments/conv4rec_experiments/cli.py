@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conv4rec_experiments.bound_commands import certify, plan
+from conv4rec_experiments.explain_command import explain
 from conv4rec_experiments.monitor_command import monitor
 from conv4rec_experiments.study_commands import study
 from conv4rec_experiments.words import as_options, names, numbers_or_names
@@ -227,27 +228,7 @@ def gems(
     print_paths(paths)
 
 
-@app.command()
-def explain(
-    run: Run,
-    user: Annotated[str | None, typer.Option(help="Whose profile page is drawn; the busiest user's.")] = None,
-    titles: Annotated[Path | None, typer.Option(help="A CSV table of items and their titles.")] = None,
-    ablation: Annotated[
-        int, typer.Option(min=0, help="Train so many seeds with and without mixing of levels, too.")
-    ] = 0,
-    out: Annotated[Path | None, typer.Option(help="The folder of the results; by default that of the run.")] = None,
-) -> None:
-    """Draw what a run has learned: how it mixes levels, its channels, a user, the catalogue."""
-    from conv4rec_experiments.printing import print_frame, print_paths
-    from conv4rec_experiments.runs import explain_run
-
-    found = explain_run(run, out, user, titles, ablation)
-    print_frame(found.effects, "channels: what each does, and what is lost without it")
-    if found.differences is not None:
-        print_frame(found.differences, "what mixing of levels buys on held out, paired by seed")
-    print_paths(found.paths)
-
-
+app.command()(explain)
 app.command()(study)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -35,6 +35,7 @@ __all__ = [
     "Protocol",
     "certify_run",
     "claim_folder",
+    "explain_run",
     "load_newcomers",
     "load_run",
     "split_of",
@@ -159,8 +160,16 @@ def certify_run(
     return evaluation, [write_text(run / "report.html", render(page)), *paths]
 
 
-def explain_run(run: Path, out: Path | None, user: str | None, titles: Path | None, seeds: int) -> Explanation:
-    """Explain the model of a run (see `conv4rec_experiments.explaining.explain`) into its folder, or into another.
+def explain_run(
+    run: Path,
+    out: Path | None = None,
+    *,
+    user: str | None = None,
+    titles: Path | None = None,
+    seeds: Sequence[int] = (),
+    on_fit: Callable[[int, str], None] | None = None,
+) -> Explanation:
+    """Explain the model of a run (see `conv4rec_experiments.explaining.explain`) in its folder, or in another.
 
     Raises
     ------
@@ -169,17 +178,10 @@ def explain_run(run: Path, out: Path | None, user: str | None, titles: Path | No
     """
     from conv4rec_experiments.explaining.explain import explain
     from conv4rec_experiments.explaining.titles import read_titles
-    from conv4rec_experiments.printing import print_lines
 
     model, asked = load_run(run, [] if user is None else [user])
-    return explain(
-        model,
-        out or run,
-        user=asked[0] if asked else None,
-        titles=None if titles is None else read_titles(titles),
-        seeds=range(seeds),
-        on_fit=lambda seed, network: print_lines(f"Training with {network}, seed {seed}."),
-    )
+    named = None if titles is None else read_titles(titles)
+    return explain(model, out or run, user=asked[0] if asked else None, titles=named, seeds=seeds, on_fit=on_fit)
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:

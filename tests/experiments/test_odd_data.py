@@ -14,7 +14,7 @@ import pytest
 from conv4rec import Conv4Rec, Part
 from conv4rec_experiments import cli
 
-USERS = 150
+USERS = 110
 SIZES = ("--channels", 2, "--code", 4, "--device", "cpu")
 TRAINING = ("--epochs", 60, "--learning-rate", 0.02, "--patience", 20, "--redraw")
 
