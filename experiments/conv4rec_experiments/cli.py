@@ -4,15 +4,19 @@ import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from conv4rec_experiments.bound_commands import certify, plan
+from conv4rec_experiments.explain_command import explain
 from conv4rec_experiments.monitor_command import monitor
 from conv4rec_experiments.region_command import regions
 from conv4rec_experiments.study_commands import study
 from conv4rec_experiments.words import as_options, names, numbers_or_names
+
+if TYPE_CHECKING:
+    from conv4rec.predictions import Predictions
 
 __all__ = ["app", "main"]
 
@@ -28,8 +32,12 @@ app = typer.Typer(
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `conv4rec train` has written.")]
 OneUser = Annotated[str, typer.Argument(metavar="USER", help="A user's identifier, as in the data.")]
-Users = Annotated[list[str], typer.Argument(metavar="USER...", help="Users' identifiers, as in the data.")]
 Items = Annotated[int, typer.Option("-k", min=1, help="How many items to show.")]
+UserColumn = Annotated[str | None, typer.Option(help="Column of the users.")]
+ItemColumn = Annotated[str | None, typer.Option(help="Column of the items.")]
+LevelColumn = Annotated[str | None, typer.Option(help="Column of the ratings or events.")]
+AllColumns = Annotated[str | None, typer.Option(help="All columns of a file without a header, in order.")]
+OF_HISTORY = ("skip_unknown", "user", "item", "level", "columns")
 
 
 class SplitProtocol(StrEnum):
@@ -89,13 +97,13 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="Replace the run that the folder holds.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     file_format: Annotated[str | None, typer.Option("--format", help="Format of the file; else sniffed.")] = None,
-    user: Annotated[str | None, typer.Option(help="Column of the users.")] = None,
-    item: Annotated[str | None, typer.Option(help="Column of the items.")] = None,
-    level: Annotated[str | None, typer.Option(help="Column of the ratings or events.")] = None,
+    user: UserColumn = None,
+    item: ItemColumn = None,
+    level: LevelColumn = None,
     time: Annotated[str | None, typer.Option(help="Column of the times.")] = None,
     implicit: Annotated[bool, typer.Option("--implicit", help="Every row counts the same.")] = False,
     levels: Annotated[str | None, typer.Option(help="All levels in their order, such as view,cart,buy.")] = None,
-    columns: Annotated[str | None, typer.Option(help="All columns of a file without a header, in order.")] = None,
+    columns: AllColumns = None,
     duplicates: Annotated[
         Duplicates, typer.Option(help="Which row of the same user and item stays.")
     ] = Duplicates.LAST,
@@ -157,26 +165,50 @@ def profile(run: Run, user: OneUser, k: Items = 20) -> None:
 
 @app.command()
 def recommend(
+    context: typer.Context,
     run: Run,
-    users: Users,
+    users: Annotated[
+        list[str] | None, typer.Argument(metavar="USER...", help="Users' identifiers; with --history by default all.")
+    ] = None,
     k: Items = 10,
     gems: Annotated[bool, typer.Option("--gems", help="Unlikely finds that would be liked, instead.")] = False,
+    history: Annotated[
+        Path | None, typer.Option(help="A file of what new users did, whom the training has not met.")
+    ] = None,
+    skip_unknown: Annotated[
+        bool, typer.Option("--skip-unknown", help="Of --history: leave out items that the run does not know.")
+    ] = False,
+    user: UserColumn = None,
+    item: ItemColumn = None,
+    level: LevelColumn = None,
+    columns: AllColumns = None,
 ) -> None:
     """Recommend items that the users have not seen."""
     import polars as pl
 
-    from conv4rec_experiments.printing import print_frame, print_lines
-    from conv4rec_experiments.runs import load_run
+    from conv4rec_experiments.printing import print_frame, print_lines, print_skipped
+    from conv4rec_experiments.runs import load_newcomers, load_run
 
-    model, known = load_run(run, users)
+    model: Predictions
+    if history is None:
+        said = [name for name in OF_HISTORY if context.params[name]]
+        if said:
+            raise typer.BadParameter(f"--{said[0].replace('_', '-')} says nothing without --history")
+        if not users:
+            raise typer.BadParameter("name a user, or give a file of new users with --history")
+        model, known = load_run(run, users)
+    else:
+        roles = {"user": user, "item": item, "level": level, "columns": None if columns is None else names(columns)}
+        model, known = load_newcomers(run, history, users or [], skip=skip_unknown, columns=roles)
+        print_skipped(model.skipped)
     for place in range(len(known)):
-        user = known[place]
-        table = model.hidden_gems(user, k) if gems else model.recommend(known[place : place + 1], k)
+        one = known[place]
+        table = model.hidden_gems(one, k) if gems else model.recommend(known[place : place + 1], k)
         if len(table):
-            print_frame(table.select(pl.exclude("user")), f"user {user}")
+            print_frame(table.select(pl.exclude("user")), f"user {one}")
         else:
             left = "no hidden gem is left" if gems else "nothing is left to recommend"
-            print_lines(f"user {user} has seen every item; {left}.")
+            print_lines(f"user {one} has seen every item; {left}.")
 
 
 @app.command()
@@ -201,6 +233,7 @@ def gems(
     print_paths(paths)
 
 
+app.command()(explain)
 app.command()(study)
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "print_parts",
     "print_paths",
     "print_plans",
+    "print_skipped",
     "print_training",
 ]
 
@@ -187,6 +188,13 @@ def print_frame(frame: pl.DataFrame, title: str) -> None:
         table.add_row(*(escape(_written(name, value)) for name, value in row.items()))
     width = console.measure(table, options=console.options.update_width(WIDEST)).maximum
     Console(width=max(width, console.width), highlight=False).print(table)
+
+
+def print_skipped(skipped: pl.DataFrame) -> None:
+    """Print of new users' histories which items the model does not know, each once."""
+    if len(skipped):
+        items = map(str, skipped["item"].unique(maintain_order=True))
+        print_lines(f"Left out, as the run does not know these items: {', '.join(items)}.")
 
 
 def _written(column: str, value: object) -> str:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from conv4rec import Conv4Rec, InputError, Interactions, Split, split_by_coin, split_by_interaction, split_by_time
+from conv4rec import (
+    Conv4Rec,
+    InputError,
+    Interactions,
+    Split,
+    read,
+    split_by_coin,
+    split_by_interaction,
+    split_by_time,
+)
+from conv4rec.newcomers import Newcomers, reading_of
 from conv4rec.options import choose_device
 from conv4rec_experiments.evaluation import Evaluation, evaluate
+from conv4rec_experiments.explaining.files import EXPLAINED
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
 from conv4rec_experiments.files import write_bytes, write_csv, write_text
@@ -19,9 +30,20 @@ from conv4rec_experiments.report.facts import facts, notes
 from conv4rec_experiments.report.page import Page, render
 
 if TYPE_CHECKING:
+    from conv4rec_experiments.explaining.explain import Explanation
     from conv4rec_experiments.studies.receipt import Receipt
 
-__all__ = ["Protocol", "certify_run", "claim_folder", "load_run", "split_of", "train_run", "write_evaluation"]
+__all__ = [
+    "Protocol",
+    "certify_run",
+    "claim_folder",
+    "explain_run",
+    "load_newcomers",
+    "load_run",
+    "split_of",
+    "train_run",
+    "write_evaluation",
+]
 
 Protocol: TypeAlias = Literal["coin", "interaction", "time"]
 
@@ -75,7 +97,7 @@ def train_run(
     """Split, train with a checkpoint after every epoch, and save the model with its data in the folder of the run.
 
     With ``prior_share`` a network for the prior of T8 is trained first and kept in the run's folder ``prior``. What was
-    certified about other weights is deleted; unless `resume`, so is the model that the folder holds.
+    said about other weights is deleted; unless `resume`, so is the model that the folder holds.
 
     Parameters
     ----------
@@ -103,14 +125,14 @@ def train_run(
     if not resume:
         # A device that does not exist is refused before anything is deleted.
         choose_device(model.options.device)
-        _delete(run, (*REPORT, *GEMS, MODEL, CHECKPOINT, *PRIOR_FILES))
+        _delete(run, (*REPORT, *GEMS, *EXPLAINED, MODEL, CHECKPOINT, *PRIOR_FILES))
     if first is None:
         _delete(run, PRIOR_FILES)
     else:
         network = Conv4Rec(**options).fit(first.interactions, first, checkpoint=run / PRIOR, resume=resume)
         network.save(run / PRIOR)
     model.fit(interactions, split, checkpoint=run, resume=resume)
-    _delete(run, (*REPORT, *GEMS))
+    _delete(run, (*REPORT, *GEMS, *EXPLAINED))
     model.save(run)
     return model
 
@@ -162,6 +184,30 @@ def certify_run(
     return evaluation, [write_text(run / "report.html", render(page)), *paths]
 
 
+def explain_run(
+    run: Path,
+    out: Path | None = None,
+    *,
+    user: str | None = None,
+    titles: Path | None = None,
+    seeds: Sequence[int] = (),
+    on_fit: Callable[[int, str], None] | None = None,
+) -> Explanation:
+    """Explain the model of a run (see `conv4rec_experiments.explaining.explain`) in its folder, or in another.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no model, the user is unknown, the titles cannot be read, or there is one level only.
+    """
+    from conv4rec_experiments.explaining.explain import explain
+    from conv4rec_experiments.explaining.titles import read_titles
+
+    model, asked = load_run(run, [] if user is None else [user])
+    named = None if titles is None else read_titles(titles)
+    return explain(model, out or run, user=asked[0] if asked else None, titles=named, seeds=seeds, on_fit=on_fit)
+
+
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write losses and certificates as tables (CSV, JSON, LaTeX), their figure as PDF and PNG, and the coded network.
 
@@ -203,10 +249,34 @@ def load_run(run: Path, users: Sequence[str]) -> tuple[Conv4Rec, list[int] | lis
         If the folder holds no model, or a text is no integer where the users are integers.
     """
     model = _load(run)
-    ids = model.interactions.user_ids
-    if not ids.dtype.is_integer():
-        return model, list(dict.fromkeys(users))
-    return model, list(dict.fromkeys(_integer(text, int(ids[0])) for text in users))
+    return model, _as_in(model.interactions, users)
+
+
+def load_newcomers(
+    run: Path, history: Path, users: Sequence[str], *, skip: bool, columns: Mapping[str, Any]
+) -> tuple[Newcomers, list[int] | list[str]]:
+    """Load the model of a run, and let it meet the users of a file; by default all of them are returned.
+
+    Parameters
+    ----------
+    run, history
+        The folder of the run, and a file of interactions at the run's levels.
+    users
+        Users of the file as they are typed; none for all.
+    skip
+        Leave out interactions with items that the model does not know.
+    columns
+        Arguments of `conv4rec.read` that say which column is which.
+
+    Raises
+    ------
+    InputError
+        As `load_run` and `Conv4Rec.for_new_users`.
+    """
+    model = _load(run)
+    known = read(history, **columns, **reading_of(model.interactions))
+    met = model.for_new_users(known, unknown_items="skip" if skip else "refuse")
+    return met, _as_in(met.interactions, users) if users else met.interactions.user_ids.to_list()
 
 
 def _load(run: Path) -> Conv4Rec:
@@ -215,6 +285,14 @@ def _load(run: Path) -> Conv4Rec:
     if any((run / name).exists() for name in (CHECKPOINT, *PRIOR_FILES)):
         raise InputError(f"training in {run} was interrupted; continue with --resume")
     raise InputError(f"there is no run in {run}; make one with: conv4rec train DATA --out {run}")
+
+
+def _as_in(interactions: Interactions, users: Sequence[str]) -> list[int] | list[str]:
+    """Read users as they are typed: as integers where the data has integers; each once."""
+    ids = interactions.user_ids
+    if not ids.dtype.is_integer():
+        return list(dict.fromkeys(users))
+    return list(dict.fromkeys(_integer(text, int(ids[0])) for text in users))
 
 
 def _delete(run: Path, names: Sequence[str]) -> None:
