@@ -9,9 +9,25 @@ from typing import Annotated
 import typer
 
 from conv4rec_experiments.bound_commands import certify, plan
+from conv4rec_experiments.comparison_commands import compare, evaluate, search
+from conv4rec_experiments.model_options import OptionsFile, read_options
 from conv4rec_experiments.monitor_command import monitor
+from conv4rec_experiments.reading_options import (
+    Columns,
+    Data,
+    Duplicates,
+    FileFormat,
+    Implicit,
+    ItemColumn,
+    LevelColumn,
+    Levels,
+    OneRow,
+    TimeColumn,
+    UserColumn,
+    read_data,
+)
 from conv4rec_experiments.study_commands import study
-from conv4rec_experiments.words import as_options, names, numbers_or_names
+from conv4rec_experiments.words import as_options
 
 __all__ = ["app", "main"]
 
@@ -39,15 +55,6 @@ class SplitProtocol(StrEnum):
     TIME = "time"
 
 
-class Duplicates(StrEnum):
-    """What happens to rows of the same user and item."""
-
-    LAST = "last"
-    FIRST = "first"
-    KEEP = "keep"
-    ERROR = "error"
-
-
 def show_version(asked: bool) -> None:
     """Print the version and end, if it was asked for."""
     if asked:
@@ -68,13 +75,14 @@ def options_of_all(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A file of interactions, or a folder with one.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="The folder of the run.")] = Path("run"),
     protocol: Annotated[SplitProtocol, typer.Option(help="How to split.")] = SplitProtocol.COIN,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split and of the training.")] = 0,
     channels: Annotated[int | None, typer.Option(min=1, help="Number of channels.")] = None,
     code: Annotated[int | None, typer.Option(min=1, help="Size of the code in each channel.")] = None,
     hidden: Annotated[list[int] | None, typer.Option(min=1, help="Size of a further layer; repeatable.")] = None,
+    options_file: OptionsFile = None,
     epochs: Annotated[int | None, typer.Option(min=0, help="Most epochs.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Step size of Adam.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Penalty on encode and decode.")] = None,
@@ -84,20 +92,17 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was interrupted.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run that the folder holds.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    file_format: Annotated[str | None, typer.Option("--format", help="Format of the file; else sniffed.")] = None,
-    user: Annotated[str | None, typer.Option(help="Column of the users.")] = None,
-    item: Annotated[str | None, typer.Option(help="Column of the items.")] = None,
-    level: Annotated[str | None, typer.Option(help="Column of the ratings or events.")] = None,
-    time: Annotated[str | None, typer.Option(help="Column of the times.")] = None,
-    implicit: Annotated[bool, typer.Option("--implicit", help="Every row counts the same.")] = False,
-    levels: Annotated[str | None, typer.Option(help="All levels in their order, such as view,cart,buy.")] = None,
-    columns: Annotated[str | None, typer.Option(help="All columns of a file without a header, in order.")] = None,
-    duplicates: Annotated[
-        Duplicates, typer.Option(help="Which row of the same user and item stays.")
-    ] = Duplicates.LAST,
+    file_format: FileFormat = None,
+    user: UserColumn = None,
+    item: ItemColumn = None,
+    level: LevelColumn = None,
+    time: TimeColumn = None,
+    implicit: Implicit = False,
+    levels: Levels = None,
+    columns: Columns = None,
+    duplicates: OneRow = Duplicates.LAST,
 ) -> None:
     """Split interactions, train a model on them, and keep both in a folder."""
-    from conv4rec import read
     from conv4rec_experiments.printing import print_lines, print_training
     from conv4rec_experiments.runs import claim_folder, train_run
 
@@ -110,30 +115,21 @@ def train(
         "weight_decay": weight_decay,
         "profile_dropout": profile_dropout,
         "patience": patience,
-        "redraw": redraw,
+        "redraw": redraw or None,
         "seed": seed,
         "device": device,
     }
     claim_folder(out, resume=resume, force=force)
-    interactions = read(
-        data,
-        format=file_format,
-        columns=None if columns is None else names(columns),
-        user=user,
-        item=item,
-        level=level,
-        time=time,
-        implicit=implicit,
-        levels=None if levels is None else numbers_or_names(levels),
-        duplicates=duplicates.value,
-    )
-    print_lines(f"{data}: {interactions.summary}.")
-    given = {name: value for name, value in options.items() if value is not None}
+    interactions = read_data(data, file_format, user, item, level, time, implicit, levels, columns, duplicates)
+    given = read_options(options_file) | {name: value for name, value in options.items() if value is not None}
     model = train_run(interactions, out, protocol=protocol.value, resume=resume, options=given)
     print_training(model)
     print_lines(f"The model is in {out}; certify it with: conv4rec certify {out}")
 
 
+app.command()(compare)
+app.command()(evaluate)
+app.command()(search)
 app.command()(certify)
 app.command()(plan)
 app.command()(monitor)
