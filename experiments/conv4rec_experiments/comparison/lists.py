@@ -92,6 +92,6 @@ def list_scores(lists: Sequence[Codes], relevant: Sequence[Codes]) -> Mapping[st
         place = int(user)
         scores["NDCG@100"][place] = values[f"ndcg_cut_{DEPTH}"]
         for cutoff in CUTOFFS:
-            hits = values[f"P_{cutoff}"] * cutoff
+            hits = round(values[f"P_{cutoff}"] * cutoff)
             scores[f"Recall@{cutoff}"][place] = hits / min(cutoff, len(relevant[place]))
     return scores
