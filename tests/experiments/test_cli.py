@@ -61,7 +61,19 @@ def test_help_is_light():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("train", "certify", "plan", "demo", "study", "profile", "recommend", "gems"):
+    for command in (
+        "train",
+        "compare",
+        "evaluate",
+        "search",
+        "certify",
+        "plan",
+        "demo",
+        "study",
+        "profile",
+        "recommend",
+        "gems",
+    ):
         assert f"\n  {command} " in done.stdout
 
 

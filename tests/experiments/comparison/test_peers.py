@@ -115,11 +115,17 @@ def test_ease_is_that_of_cornac_on_either_side(seed, penalty, more_users) -> Non
     users = np.arange(interactions.n_users)
     known = np.fromiter(data.iid_map.keys(), dtype=np.int64)
     wanted = np.array([np.ravel(theirs.score(data.uid_map[user])) for user in users.tolist()])
-    for own in (ease._by_users, ease._by_items):
+    for own in (ease.ease_by_users, ease.ease_by_items):
         scores = own(task.consumed, penalty).scores(users)
-        assert scores[:, known] == pytest.approx(wanted, abs=2e-5)
+        assert scores[:, known] == pytest.approx(wanted, abs=1e-9)
         unknown = np.setdiff1d(np.arange(interactions.n_items), known)
         assert not scores[:, unknown].any()
+
+
+def test_ease_that_does_not_fit_is_refused(task, monkeypatch) -> None:
+    monkeypatch.setattr(ease, "available_memory", lambda device: 10_000)
+    with pytest.raises(InputError, match=r"matrix of 60 rows, which needs 8\.64e-05 GB"):
+        ease.fit_ease(task, {"penalty": 10.0})
 
 
 def test_options_are_chosen_by_the_validation_part(task) -> None:

@@ -18,9 +18,9 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 VAE_GRID: tuple[Options, ...] = tuple(
-    {"k": 100, "autoencoder_structure": [300], "n_epochs": epochs, "batch_size": 100, "beta": beta}
-    for epochs, beta in ((100, 0.2),)
+    {"k": 200, "autoencoder_structure": [600], "n_epochs": epochs, "batch_size": 50, "beta": 0.1} for epochs in (25, 50)
 )
+"""Sizes are those of the paper."""
 
 
 @dataclass(frozen=True)
