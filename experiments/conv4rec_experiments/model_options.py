@@ -13,8 +13,8 @@ OptionsFile = Annotated[
     Path | None, typer.Option("--options", help="A file with arguments of the model, such as search writes.")
 ]
 
-LEFT_OUT = ("self", "seed")
-"""What the file may not hold: the seed is that of the split."""
+SEED = "seed"
+"""What the file may not hold: it is that of the split."""
 
 
 def read_options(path: Path | None) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def read_options(path: Path | None) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f'{path} is no JSON ({error}); write an object such as {{"code": 64}}.') from error
-    known = [name for name in signature(Conv4Rec.__init__).parameters if name not in LEFT_OUT]
+    known = [name for name in signature(Conv4Rec).parameters if name != SEED]
     unknown = sorted(set(found) - set(known)) if isinstance(found, dict) else [str(found)]
     if not isinstance(found, dict) or unknown:
         raise InputError(f"{path} holds {', '.join(unknown)}; expected an object with some of: {', '.join(known)}.")

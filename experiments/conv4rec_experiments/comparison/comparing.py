@@ -136,6 +136,15 @@ def compare(
     return Compared(pl.concat(users), fits)
 
 
+def evaluated_run(model: Conv4Rec) -> Compared:
+    """Score a trained model on the held-out part of its own split; it reads the profile and scored parts."""
+    scored = score(fitted_conv4rec(model), model.split)
+    seed = model.options.seed
+    fit = {"system": OWN, "seed": seed, "figures": scored.figures(), "fit_seconds": None, "seconds": None}
+    users = scored.users.select(pl.lit(OWN).alias("system"), pl.lit(seed, pl.Int64).alias("seed"), pl.all())
+    return Compared(users, [fit | {"reliability": {name: table.rows() for name, table in scored.reliability.items()}}])
+
+
 def write_compared(found: Compared, folder: Path) -> list[Path]:
     """Write the table, the paired differences and the rows of users; return the paths."""
     paths = [
@@ -166,9 +175,11 @@ def _fit(
         "tried": tuned.tried,
         "reliability": {name: table.rows() for name, table in scored.reliability.items()},
     }
-    # The description is written last: where it is, the fit is finished.
+    description = stem.with_name(f"{stem.name}.json")
+    # The description is written last and taken away first: where it is, the fit is finished and the rows are its own.
+    description.unlink(missing_ok=True)
     _write_parquet(stem.with_name(f"{stem.name}.parquet"), users)
-    write_json(stem.with_name(f"{stem.name}.json"), record)
+    write_json(description, record)
     return users, record
 
 
@@ -202,7 +213,7 @@ def claim(folder: Path, data: Interactions, more: dict[str, Any] | None = None) 
     for codes in (data.user, data.item, data.level):
         digest.update(codes.tobytes())
     told = {"format": FORMAT, "data": digest.hexdigest(), "summary": data.summary} | (more or {})
-    path = folder / "comparison.json"
+    path = folder / "data.json"
     if path.exists():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
@@ -221,12 +232,3 @@ def _write_parquet(path: Path, table: pl.DataFrame) -> Path:
 
 def _slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in name).lower()
-
-
-def evaluated_run(model: Conv4Rec) -> Compared:
-    """Score a trained model on the held-out part of its own split; it reads the profile and scored parts."""
-    scored = score(fitted_conv4rec(model), model.split)
-    seed = model.options.seed
-    fit = {"system": OWN, "seed": seed, "figures": scored.figures(), "fit_seconds": None, "seconds": None}
-    users = scored.users.select(pl.lit(OWN).alias("system"), pl.lit(seed, pl.Int64).alias("seed"), pl.all())
-    return Compared(users, [fit | {"reliability": {name: table.rows() for name, table in scored.reliability.items()}}])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from conv4rec_experiments.comparison.systems import Fitted, Options, Task
 if TYPE_CHECKING:
     from conv4rec.predictions import ProfileKind
 
-__all__ = ["OWN", "PROFILE", "fit_conv4rec", "fitted_conv4rec"]
+__all__ = ["OWN", "PROFILE", "complete", "fit_conv4rec", "fitted_conv4rec"]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -54,10 +55,23 @@ def fitted_conv4rec(model: Conv4Rec) -> Fitted:
     return Fitted(ranker=one, temperature=1.0, rater=one, levels=one)
 
 
+def complete(options: Options) -> dict[str, Any]:
+    """Return all arguments of `conv4rec.Conv4Rec` but the seed: those given, ``redraw``, and the defaults.
+
+    Examples
+    --------
+    >>> found = complete({"code": 7})
+    >>> found["code"], found["redraw"], "seed" in found
+    (7, True, False)
+    """
+    defaults = {name: each.default for name, each in signature(Conv4Rec).parameters.items() if name != "seed"}
+    return defaults | {"redraw": True} | dict(options)
+
+
 def fit_conv4rec(task: Task, options: Options) -> Fitted:
-    """Train on new draws of profile and scored part in every epoch.
+    """Train on the training part, whose profile and scored parts are drawn anew in every epoch unless said otherwise.
 
     Options: arguments of `conv4rec.Conv4Rec`; the seed is the task's.
     """
-    model = Conv4Rec(**{"redraw": True} | dict(options) | {"seed": task.seed})
+    model = Conv4Rec(**complete(options), seed=task.seed)
     return fitted_conv4rec(model.fit(task.split.interactions, task.split, progress=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from conv4rec.errors import InputError
-from conv4rec_experiments.comparison.own import OWN, fit_conv4rec
+from conv4rec_experiments.comparison.own import OWN, complete, fit_conv4rec
 from conv4rec_experiments.comparison.peers.ease import EASE_GRID, fit_ease
 from conv4rec_experiments.comparison.peers.factors import (
     ALS_GRID,
@@ -65,7 +65,7 @@ def chosen_systems(
     unknown = [name for name in asked if name not in PEERS]
     if unknown or len(set(asked)) < len(asked):
         raise InputError(f"peers {', '.join(asked)} must be different names of: {', '.join(PEERS)}; correct them.")
-    own = System(OWN, fit_conv4rec, "NDCG@100", (options,))
+    own = System(OWN, fit_conv4rec, "NDCG@100", (complete(options),))
     kept, sentences, missing = [own], [], []
     for name in asked:
         system = PEERS[name]
