@@ -15,7 +15,7 @@ from safetensors import safe_open
 from conv4rec import Conv4Rec, InputError, Part, Split
 from conv4rec_experiments.comparison.comparing import claim
 from conv4rec_experiments.comparison.merits import joint_criterion
-from conv4rec_experiments.comparison.own import fitted_conv4rec
+from conv4rec_experiments.comparison.own import complete, fitted_conv4rec
 from conv4rec_experiments.comparison.protocol import comparison_split, eligible, without_held_out
 from conv4rec_experiments.comparison.scoring import score
 from conv4rec_experiments.files import write_csv, write_json
@@ -32,6 +32,15 @@ STUDY = "search"
 STARTUP = 5
 WARM_UP = 3
 FIGURES = ("NDCG@100", "RMSE", "level log-loss")
+SEARCHED = (
+    "channels",
+    "code",
+    "code_activation",
+    "learning_rate",
+    "weight_decay",
+    "bias_decay",
+    "profile_dropout",
+)
 
 
 @dataclass(frozen=True)
@@ -70,10 +79,8 @@ def suggested(trial: optuna.Trial, epochs: int) -> dict[str, Any]:
 
 def defaults() -> dict[str, Any]:
     """Return the model's own defaults of what is searched for: the first trial."""
-    model = Conv4Rec()
-    names = ("learning_rate", "weight_decay", "bias_decay", "profile_dropout")
-    sizes = {name: getattr(model._sizes, name) for name in ("channels", "code", "code_activation")}
-    return sizes | {name: getattr(model.options, name) for name in names}
+    found = complete({})
+    return {name: found[name] for name in SEARCHED}
 
 
 def search(
@@ -126,7 +133,7 @@ def search(
     claim(folder, data, {"seed": seed})
     split = comparison_split(data, seed)
     training, inner = _training(split), without_held_out(split)
-    most = Conv4Rec().options.epochs if epochs is None else epochs
+    most = complete({})["epochs"] if epochs is None else epochs
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(

@@ -122,7 +122,7 @@ class System:
         Takes a task and options, returns a `Fitted`.
     criterion : str
         The validation figure by which options are chosen.
-    grid : tuple of options
+    grid : tuple of dict
         What is tried; the first stands for all where there is nothing to choose.
     packages : tuple of str
         Python packages that have to be installed.

@@ -28,7 +28,7 @@ ALS_GRID: tuple[Options, ...] = tuple(
 )
 MF_GRID: tuple[Options, ...] = tuple(
     {"k": k, "max_iter": steps, "lambda_reg": penalty, "learning_rate": 0.01}
-    for k, steps, penalty in ((10, 60, 0.05), (20, 60, 0.1), (50, 60, 0.1), (50, 100, 0.1))
+    for k, steps, penalty in ((20, 60, 0.1), (50, 100, 0.1), (50, 200, 0.1), (100, 200, 0.1))
 )
 BIASED_GRID: tuple[Options, ...] = tuple(
     {"embedding_size": size, "regularization": penalty, "epochs": 15}
