@@ -20,6 +20,7 @@ from conv4rec_experiments.comparison.tuning import tune
 from toy_ratings import toy_ratings
 
 SMALL = {
+    "histogram": {"user_smoothing": 3.0, "item_smoothing": 10.0},
     "als": {"factors": 4, "regularization": 0.1, "alpha": 5, "iterations": 5},
     "vae": {"k": 4, "autoencoder_structure": [16], "n_epochs": 20, "batch_size": 20, "beta": 0.2},
     "mf": {"k": 4, "max_iter": 40, "lambda_reg": 0.05, "learning_rate": 0.02},

@@ -32,7 +32,7 @@ MF_GRID: tuple[Options, ...] = tuple(
 )
 BIASED_GRID: tuple[Options, ...] = tuple(
     {"embedding_size": size, "regularization": penalty, "epochs": 15}
-    for size, penalty in ((20, 0.1), (20, 0.2), (50, 0.15), (50, 0.2), (100, 0.2))
+    for size, penalty in ((20, 0.05), (20, 0.1), (50, 0.1), (50, 0.15), (50, 0.2))
 )
 
 

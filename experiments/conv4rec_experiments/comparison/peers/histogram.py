@@ -17,7 +17,8 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 HISTOGRAM_GRID: tuple[Options, ...] = tuple(
-    {"user_smoothing": user, "item_smoothing": item} for user, item in product((3.0, 10.0, 30.0), (10.0, 30.0, 100.0))
+    {"user_smoothing": user, "item_smoothing": item}
+    for user, item in product((1.0, 3.0, 10.0, 30.0), (3.0, 10.0, 30.0, 100.0))
 )
 
 
