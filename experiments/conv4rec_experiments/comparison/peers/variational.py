@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 VAE_GRID: tuple[Options, ...] = tuple(
-    {"k": 200, "autoencoder_structure": [600], "n_epochs": epochs, "batch_size": 50, "beta": 0.1} for epochs in (25, 50)
+    {"k": 200, "autoencoder_structure": [600], "n_epochs": epochs, "batch_size": 50, "beta": 0.1} for epochs in (15, 25)
 )
 """Sizes are those of the paper."""
 
