@@ -4,19 +4,33 @@ import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from conv4rec_experiments.bound_commands import certify, plan
+from conv4rec_experiments.comparison_commands import compare, evaluate, search
 from conv4rec_experiments.explain_command import explain
+from conv4rec_experiments.model_options import OptionsFile, read_options
 from conv4rec_experiments.monitor_command import monitor
+from conv4rec_experiments.prediction_commands import gems, profile, recommend
+from conv4rec_experiments.reading_options import (
+    Columns,
+    Data,
+    Duplicates,
+    FileFormat,
+    Implicit,
+    ItemColumn,
+    LevelColumn,
+    Levels,
+    OneRow,
+    TimeColumn,
+    UserColumn,
+    read_data,
+)
 from conv4rec_experiments.region_command import regions
 from conv4rec_experiments.study_commands import study
-from conv4rec_experiments.words import as_options, names, numbers_or_names
-
-if TYPE_CHECKING:
-    from conv4rec.predictions import Predictions
+from conv4rec_experiments.words import as_options
 
 __all__ = ["app", "main"]
 
@@ -30,15 +44,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `conv4rec train` has written.")]
-OneUser = Annotated[str, typer.Argument(metavar="USER", help="A user's identifier, as in the data.")]
-Items = Annotated[int, typer.Option("-k", min=1, help="How many items to show.")]
-UserColumn = Annotated[str | None, typer.Option(help="Column of the users.")]
-ItemColumn = Annotated[str | None, typer.Option(help="Column of the items.")]
-LevelColumn = Annotated[str | None, typer.Option(help="Column of the ratings or events.")]
-AllColumns = Annotated[str | None, typer.Option(help="All columns of a file without a header, in order.")]
-OF_HISTORY = ("skip_unknown", "user", "item", "level", "columns")
-
 
 class SplitProtocol(StrEnum):
     """How interactions are divided."""
@@ -46,15 +51,6 @@ class SplitProtocol(StrEnum):
     COIN = "coin"
     INTERACTION = "interaction"
     TIME = "time"
-
-
-class Duplicates(StrEnum):
-    """What happens to rows of the same user and item."""
-
-    LAST = "last"
-    FIRST = "first"
-    KEEP = "keep"
-    ERROR = "error"
 
 
 def show_version(asked: bool) -> None:
@@ -77,13 +73,14 @@ def options_of_all(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A file of interactions, or a folder with one.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="The folder of the run.")] = Path("run"),
     protocol: Annotated[SplitProtocol, typer.Option(help="How to split.")] = SplitProtocol.COIN,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split and of the training.")] = 0,
     channels: Annotated[int | None, typer.Option(min=1, help="Number of channels.")] = None,
     code: Annotated[int | None, typer.Option(min=1, help="Size of the code in each channel.")] = None,
     hidden: Annotated[list[int] | None, typer.Option(min=1, help="Size of a further layer; repeatable.")] = None,
+    options_file: OptionsFile = None,
     epochs: Annotated[int | None, typer.Option(min=0, help="Most epochs.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Step size of Adam.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Penalty on encode and decode.")] = None,
@@ -96,20 +93,17 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was interrupted.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run that the folder holds.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    file_format: Annotated[str | None, typer.Option("--format", help="Format of the file; else sniffed.")] = None,
+    file_format: FileFormat = None,
     user: UserColumn = None,
     item: ItemColumn = None,
     level: LevelColumn = None,
-    time: Annotated[str | None, typer.Option(help="Column of the times.")] = None,
-    implicit: Annotated[bool, typer.Option("--implicit", help="Every row counts the same.")] = False,
-    levels: Annotated[str | None, typer.Option(help="All levels in their order, such as view,cart,buy.")] = None,
-    columns: AllColumns = None,
-    duplicates: Annotated[
-        Duplicates, typer.Option(help="Which row of the same user and item stays.")
-    ] = Duplicates.LAST,
+    time: TimeColumn = None,
+    implicit: Implicit = False,
+    levels: Levels = None,
+    columns: Columns = None,
+    duplicates: OneRow = Duplicates.LAST,
 ) -> None:
     """Split interactions, train a model on them, and keep both in a folder."""
-    from conv4rec import read
     from conv4rec_experiments.printing import print_lines, print_training
     from conv4rec_experiments.runs import claim_folder, train_run
 
@@ -122,117 +116,30 @@ def train(
         "weight_decay": weight_decay,
         "profile_dropout": profile_dropout,
         "patience": patience,
-        "redraw": redraw,
+        "redraw": redraw or None,
         "seed": seed,
         "device": device,
     }
     claim_folder(out, resume=resume, force=force)
-    interactions = read(
-        data,
-        format=file_format,
-        columns=None if columns is None else names(columns),
-        user=user,
-        item=item,
-        level=level,
-        time=time,
-        implicit=implicit,
-        levels=None if levels is None else numbers_or_names(levels),
-        duplicates=duplicates.value,
-    )
-    print_lines(f"{data}: {interactions.summary}.")
-    given = {name: value for name, value in options.items() if value is not None}
+    interactions = read_data(data, file_format, user, item, level, time, implicit, levels, columns, duplicates)
+    given = read_options(options_file) | {name: value for name, value in options.items() if value is not None}
     model = train_run(interactions, out, protocol=protocol.value, resume=resume, options=given, prior_share=prior_share)
     print_training(model)
     print_lines(f"The model is in {out}; certify it with: conv4rec certify {out}")
 
 
+app.command()(compare)
+app.command()(evaluate)
+app.command()(search)
 app.command()(certify)
 app.command()(plan)
 app.command()(monitor)
 app.command()(regions)
 
 
-@app.command()
-def profile(run: Run, user: OneUser, k: Items = 20) -> None:
-    """Show what the model believes about one user: the likeliest items and how they would be liked."""
-    from conv4rec_experiments.printing import print_frame
-    from conv4rec_experiments.runs import load_run
-
-    model, (known,) = load_run(run, [user])
-    table = model.profile(known).sort("p_consume", descending=True, maintain_order=True)
-    print_frame(table.head(k), f"user {user}")
-
-
-@app.command()
-def recommend(
-    context: typer.Context,
-    run: Run,
-    users: Annotated[
-        list[str] | None, typer.Argument(metavar="USER...", help="Users' identifiers; with --history by default all.")
-    ] = None,
-    k: Items = 10,
-    gems: Annotated[bool, typer.Option("--gems", help="Unlikely finds that would be liked, instead.")] = False,
-    history: Annotated[
-        Path | None, typer.Option(help="A file of what new users did, whom the training has not met.")
-    ] = None,
-    skip_unknown: Annotated[
-        bool, typer.Option("--skip-unknown", help="Of --history: leave out items that the run does not know.")
-    ] = False,
-    user: UserColumn = None,
-    item: ItemColumn = None,
-    level: LevelColumn = None,
-    columns: AllColumns = None,
-) -> None:
-    """Recommend items that the users have not seen."""
-    import polars as pl
-
-    from conv4rec_experiments.printing import print_frame, print_lines, print_skipped
-    from conv4rec_experiments.runs import load_newcomers, load_run
-
-    model: Predictions
-    if history is None:
-        said = [name for name in OF_HISTORY if context.params[name]]
-        if said:
-            raise typer.BadParameter(f"--{said[0].replace('_', '-')} says nothing without --history")
-        if not users:
-            raise typer.BadParameter("name a user, or give a file of new users with --history")
-        model, known = load_run(run, users)
-    else:
-        roles = {"user": user, "item": item, "level": level, "columns": None if columns is None else names(columns)}
-        model, known = load_newcomers(run, history, users or [], skip=skip_unknown, columns=roles)
-        print_skipped(model.skipped)
-    for place in range(len(known)):
-        one = known[place]
-        table = model.hidden_gems(one, k) if gems else model.recommend(known[place : place + 1], k)
-        if len(table):
-            print_frame(table.select(pl.exclude("user")), f"user {one}")
-        else:
-            left = "no hidden gem is left" if gems else "nothing is left to recommend"
-            print_lines(f"user {one} has seen every item; {left}.")
-
-
-@app.command()
-def gems(
-    run: Run,
-    wanted: Annotated[float, typer.Option(help="The least probability of a high level to be certified.")] = 0.8,
-    segment: Annotated[
-        list[str] | None, typer.Option(help="A segment of users: all, quiet, middle or active; repeatable.")
-    ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many examples of each pool to show.")] = 5,
-) -> None:
-    """Show the largest pools of hidden gems that are certified to be liked so often; certify the run first."""
-    from conv4rec_experiments.gems import gems_of_run
-    from conv4rec_experiments.printing import print_frame, print_gems, print_paths
-    from conv4rec_experiments.runs import load_run
-
-    model, _ = load_run(run, [])
-    ladder, found, examples, paths = gems_of_run(model, run, wanted, segment or (), k)
-    print_gems(ladder, found, wanted)
-    if len(examples):
-        print_frame(examples, "examples; the pool is certified, no single pair")
-    print_paths(paths)
-
-
+app.command()(profile)
+app.command()(recommend)
+app.command()(gems)
 app.command()(explain)
 app.command()(study)
 

@@ -62,7 +62,22 @@ def test_help_is_light():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("train", "certify", "plan", "demo", "study", "profile", "recommend", "gems", "explain"):
+    for command in (
+        "train",
+        "compare",
+        "evaluate",
+        "search",
+        "certify",
+        "plan",
+        "monitor",
+        "regions",
+        "demo",
+        "study",
+        "profile",
+        "recommend",
+        "gems",
+        "explain",
+    ):
         assert f"\n  {command} " in done.stdout
 
 
