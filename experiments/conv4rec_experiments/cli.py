@@ -105,7 +105,8 @@ def train(
 ) -> None:
     """Split interactions, train a model on them, and keep both in a folder."""
     from conv4rec_experiments.printing import print_lines, print_training
-    from conv4rec_experiments.runs import claim_folder, train_run
+    from conv4rec_experiments.run_files import claim_folder
+    from conv4rec_experiments.runs import train_run
 
     options = {
         "channels": channels,

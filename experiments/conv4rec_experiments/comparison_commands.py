@@ -89,8 +89,8 @@ def evaluate(
     """Measure one trained run on its held-out part: lists, levels, calibration."""
     from conv4rec_experiments.comparison.comparing import Compared, evaluated_run, write_compared
     from conv4rec_experiments.figures.comparison import draw_reliability
+    from conv4rec_experiments.loading import load_run
     from conv4rec_experiments.printing import print_lines, print_paths
-    from conv4rec_experiments.runs import load_run
 
     folder = run / "evaluation" if out is None else out
     model, _ = load_run(run, [])

@@ -21,8 +21,8 @@ OF_HISTORY = ("skip_unknown", "user", "item", "level", "columns")
 
 def profile(run: Run, user: OneUser, k: Items = 20) -> None:
     """Show what the model believes about one user: the likeliest items and how they would be liked."""
+    from conv4rec_experiments.loading import load_run
     from conv4rec_experiments.printing import print_frame
-    from conv4rec_experiments.runs import load_run
 
     model, (known,) = load_run(run, [user])
     table = model.profile(known).sort("p_consume", descending=True, maintain_order=True)
@@ -51,8 +51,8 @@ def recommend(
     """Recommend items that the users have not seen."""
     import polars as pl
 
+    from conv4rec_experiments.loading import load_newcomers, load_run
     from conv4rec_experiments.printing import print_frame, print_lines, print_skipped
-    from conv4rec_experiments.runs import load_newcomers, load_run
 
     model: Predictions
     if history is None:
@@ -86,8 +86,8 @@ def gems(
 ) -> None:
     """Show the largest pools of hidden gems that are certified to be liked so often; certify the run first."""
     from conv4rec_experiments.gems import gems_of_run
+    from conv4rec_experiments.loading import load_run
     from conv4rec_experiments.printing import print_frame, print_gems, print_paths
-    from conv4rec_experiments.runs import load_run
 
     model, _ = load_run(run, [])
     ladder, found, examples, paths = gems_of_run(model, run, wanted, segment or (), k)

@@ -1,4 +1,4 @@
-"""The folder of a run: a trained model with its data and its split, and what was certified about it."""
+"""What is done with a run: it is trained, certified and explained."""
 
 from __future__ import annotations
 
@@ -7,59 +7,27 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from conv4rec import (
-    Conv4Rec,
-    InputError,
-    Interactions,
-    Split,
-    read,
-    split_by_coin,
-    split_by_interaction,
-    split_by_time,
-)
-from conv4rec.newcomers import Newcomers, reading_of
+from conv4rec import Conv4Rec, Interactions, Split, split_by_coin, split_by_interaction, split_by_time
 from conv4rec.options import choose_device
 from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.explaining.files import EXPLAINED
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
-from conv4rec_experiments.files import write_bytes, write_csv, write_text
-from conv4rec_experiments.parts import PARTS, write_parts
+from conv4rec_experiments.files import delete, write_bytes, write_csv, write_text
+from conv4rec_experiments.loading import load_model, load_run
+from conv4rec_experiments.parts import write_parts
 from conv4rec_experiments.priors import prior_split
 from conv4rec_experiments.report.facts import facts, notes
 from conv4rec_experiments.report.page import Page, render
+from conv4rec_experiments.run_files import CHECKPOINT, CODE, GEMS, MODEL, PRIOR, PRIOR_FILES, REPORT
 
 if TYPE_CHECKING:
     from conv4rec_experiments.explaining.explain import Explanation
     from conv4rec_experiments.studies.receipt import Receipt
 
-__all__ = [
-    "Protocol",
-    "certify_run",
-    "claim_folder",
-    "explain_run",
-    "load_newcomers",
-    "load_run",
-    "split_of",
-    "train_run",
-    "write_evaluation",
-]
+__all__ = ["Protocol", "certify_run", "explain_run", "split_of", "train_run", "write_evaluation"]
 
 Protocol: TypeAlias = Literal["coin", "interaction", "time"]
-
-MODEL = "model.json"
-CHECKPOINT = "training.safetensors"
-PRIOR = "prior"
-PRIOR_FILES = (f"{PRIOR}/{MODEL}", f"{PRIOR}/{CHECKPOINT}")
-CODE = "code.bin"
-REPORT = (
-    "report.html",
-    "losses.csv",
-    PARTS,
-    CODE,
-    *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png", "tex")),
-)
-GEMS = ("gems.csv", "gem_examples.csv", "gems.pdf", "gems.png")
 
 
 def split_of(interactions: Interactions, protocol: Protocol, seed: int) -> Split:
@@ -67,22 +35,6 @@ def split_of(interactions: Interactions, protocol: Protocol, seed: int) -> Split
     if protocol == "time":
         return split_by_time(interactions)
     return (split_by_coin if protocol == "coin" else split_by_interaction)(interactions, seed=seed)
-
-
-def claim_folder(run: Path, *, resume: bool, force: bool) -> None:
-    """Refuse a folder that already holds a training, unless it is to be continued or replaced.
-
-    Raises
-    ------
-    InputError
-        If the folder holds a model or a checkpoint and neither is said, or both are.
-    """
-    if resume and force:
-        raise InputError("--resume continues a training and --force replaces it; give one of them.")
-    if not (resume or force) and any((run / name).exists() for name in (MODEL, CHECKPOINT, *PRIOR_FILES)):
-        raise InputError(
-            f"{run} already holds a training; give --resume to continue it, --force to replace it, or another --out."
-        )
 
 
 def train_run(
@@ -125,14 +77,14 @@ def train_run(
     if not resume:
         # A device that does not exist is refused before anything is deleted.
         choose_device(model.options.device)
-        _delete(run, (*REPORT, *GEMS, *EXPLAINED, MODEL, CHECKPOINT, *PRIOR_FILES))
+        delete(run, (*REPORT, *GEMS, *EXPLAINED, MODEL, CHECKPOINT, *PRIOR_FILES))
     if first is None:
-        _delete(run, PRIOR_FILES)
+        delete(run, PRIOR_FILES)
     else:
         network = Conv4Rec(**options).fit(first.interactions, first, checkpoint=run / PRIOR, resume=resume)
         network.save(run / PRIOR)
     model.fit(interactions, split, checkpoint=run, resume=resume)
-    _delete(run, (*REPORT, *GEMS, *EXPLAINED))
+    delete(run, (*REPORT, *GEMS, *EXPLAINED))
     model.save(run)
     return model
 
@@ -159,7 +111,7 @@ def certify_run(
     RefusedError
         If ``delta`` is no probability.
     """
-    model = _load(run)
+    model = load_model(run)
     evaluation = evaluate(
         model,
         delta=delta,
@@ -168,7 +120,7 @@ def certify_run(
         independent_levels=independent_levels,
         prior=Conv4Rec.load(run / PRIOR) if (run / PRIOR / MODEL).exists() else None,
     )
-    _delete(run, GEMS)
+    delete(run, GEMS)
     paths = write_evaluation(evaluation, run)
     page = Page(
         title="Certificates of one trained model",
@@ -227,7 +179,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         ],
         "parts": parts,
     }
-    _delete(folder, [CODE])
+    delete(folder, [CODE])
     coded = [] if evaluation.code is None else [write_bytes(folder / CODE, evaluation.code)]
     return [
         *coded,
@@ -236,76 +188,3 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         *write_parts(parts, folder),
         *draw_certificates(rows, folder / "certificates"),
     ]
-
-
-def load_run(run: Path, users: Sequence[str]) -> tuple[Conv4Rec, list[int] | list[str]]:
-    """Load the model of a run, and read users as they are typed: as integers where the data has integers.
-
-    A user who is named twice is returned once.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no model, or a text is no integer where the users are integers.
-    """
-    model = _load(run)
-    return model, _as_in(model.interactions, users)
-
-
-def load_newcomers(
-    run: Path, history: Path, users: Sequence[str], *, skip: bool, columns: Mapping[str, Any]
-) -> tuple[Newcomers, list[int] | list[str]]:
-    """Load the model of a run, and let it meet the users of a file; by default all of them are returned.
-
-    Parameters
-    ----------
-    run, history
-        The folder of the run, and a file of interactions at the run's levels.
-    users
-        Users of the file as they are typed; none for all.
-    skip
-        Leave out interactions with items that the model does not know.
-    columns
-        Arguments of `conv4rec.read` that say which column is which.
-
-    Raises
-    ------
-    InputError
-        As `load_run` and `Conv4Rec.for_new_users`.
-    """
-    model = _load(run)
-    known = read(history, **columns, **reading_of(model.interactions))
-    met = model.for_new_users(known, unknown_items="skip" if skip else "refuse")
-    return met, _as_in(met.interactions, users) if users else met.interactions.user_ids.to_list()
-
-
-def _load(run: Path) -> Conv4Rec:
-    if (run / MODEL).exists():
-        return Conv4Rec.load(run)
-    if any((run / name).exists() for name in (CHECKPOINT, *PRIOR_FILES)):
-        raise InputError(f"training in {run} was interrupted; continue with --resume")
-    raise InputError(f"there is no run in {run}; make one with: conv4rec train DATA --out {run}")
-
-
-def _as_in(interactions: Interactions, users: Sequence[str]) -> list[int] | list[str]:
-    """Read users as they are typed: as integers where the data has integers; each once."""
-    ids = interactions.user_ids
-    if not ids.dtype.is_integer():
-        return list(dict.fromkeys(users))
-    return list(dict.fromkeys(_integer(text, int(ids[0])) for text in users))
-
-
-def _delete(run: Path, names: Sequence[str]) -> None:
-    for name in names:
-        (run / name).unlink(missing_ok=True)
-
-
-def _integer(text: str, example: int) -> int:
-    refusal = InputError(f"user {text!r} is not in the data, whose users are integers such as {example}.")
-    try:
-        value = int(text)
-    except ValueError as error:
-        raise refusal from error
-    if abs(value) >= 2**64:
-        raise refusal
-    return value

@@ -10,7 +10,8 @@ import pytest
 from conv4rec import Conv4Rec, InputError, Interactions
 from conv4rec_experiments import cli
 from conv4rec_experiments.evaluation import evaluate
-from conv4rec_experiments.runs import certify_run, claim_folder, train_run
+from conv4rec_experiments.run_files import claim_folder
+from conv4rec_experiments.runs import certify_run, train_run
 
 OPTIONS = {"channels": 2, "code": 3, "epochs": 2, "device": "cpu"}
 

@@ -22,7 +22,7 @@ from conv4rec_experiments.figures.catalogue import draw_catalogue
 from conv4rec_experiments.figures.channels import draw_channels, draw_effects
 from conv4rec_experiments.figures.mixing import draw_mixing
 from conv4rec_experiments.figures.people import draw_user
-from conv4rec_experiments.files import write_csv, write_text
+from conv4rec_experiments.files import delete, write_csv, write_text
 from conv4rec_experiments.report.explained import ExplainedPage, render_explained
 from conv4rec_experiments.report.facts import facts
 from conv4rec_experiments.report.page import Figure
@@ -133,8 +133,7 @@ def explain(
     if seeds:
         tables["ablation"] = ablate(model, partial(resplit, model), seeds, on_fit)
         compared = tables["ablation_differences"] = differences(tables["ablation"])
-    for name in EXPLAINED:
-        (out / name).unlink(missing_ok=True)
+    delete(out, EXPLAINED)
     rows = {name: table.to_dicts() for name, table in tables.items()}
     paths = [
         *draw_mixing(rows["mixing"], out / "mixing"),
