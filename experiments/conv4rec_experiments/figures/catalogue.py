@@ -44,6 +44,8 @@ def draw_catalogue(rows: Rows, correlations: Mapping[str, float | None], enough:
         panels[0].set(xscale="log", ylim=(-0.02, 1.02), ylabel="P(high level | consumed)", xlabel="P(consume)")
         chances = [row["p_consume"] for row in rows if row["p_consume"] > 0]
         decades(panels[0].xaxis, min(chances), max(chances))
+        # Room for the numbers on the left.
+        panels[0].margins(x=0.12)
         panels[1].set(xlabel="share of interactions", ylabel="share of high levels")
         panels[1].tick_params(labelleft=True)
         kinds = dict.fromkeys(row["mark"] for row in marked)
