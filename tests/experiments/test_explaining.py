@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from conv4rec import Architecture, Conv4Rec, InputError, Interactions, split_by_coin, split_by_time
@@ -47,6 +48,20 @@ def fitted(data: Interactions, **options: object) -> Conv4Rec:
 @pytest.fixture(scope="module")
 def model() -> Conv4Rec:
     return fitted(ratings())
+
+
+@pytest.fixture
+def drafts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are saved with few pixels, and as no PDF: the tests of the command line save them whole."""
+    whole = Figure.savefig
+
+    def save(figure: Figure, path: Path, **options: object) -> None:
+        if path.suffix == ".png":
+            whole(figure, path, dpi=20)
+        else:
+            path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", save)
 
 
 def with_random_weights(model: Conv4Rec, seed: int) -> Conv4Rec:
@@ -217,7 +232,7 @@ def test_a_user_page_holds_recommendations_gems_and_what_was_seen(model: Conv4Re
     assert set(sums["len"]) == {6}
 
 
-def test_a_user_who_has_seen_everything_has_a_page(tmp_path: Path) -> None:
+def test_a_user_who_has_seen_everything_has_a_page(drafts: None, tmp_path: Path) -> None:
     rows = [
         (user, item, 1 + (user + item) % 3) for user in range(12) for item in range(6) if user == 0 or item != user % 6
     ]
@@ -373,7 +388,7 @@ def test_other_splits_stay_as_they_are(model: Conv4Rec) -> None:
     assert ablation.resplit(timed, 3) is timed.split
 
 
-def test_explain_writes_tables_pictures_and_a_page(model: Conv4Rec, tmp_path: Path) -> None:
+def test_explain_writes_tables_pictures_and_a_page(model: Conv4Rec, drafts: None, tmp_path: Path) -> None:
     short = Conv4Rec(channels=2, code=2, epochs=1, device="cpu")
     short.fit(model.interactions, model.split, progress=False)
     (tmp_path / "mixing.csv").write_text("old")

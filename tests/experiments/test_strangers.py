@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from safetensors.numpy import save_file
 from conv4rec.errors import InputError
 from conv4rec.network import Architecture
 from conv4rec_bounds import Evidence, HeldOut, Network, Paired, Protocol, RefusedError, Scored, UserMeans, certify
+from conv4rec_experiments import cli
 from conv4rec_experiments.log_probability_tables import read_held_out
 from conv4rec_experiments.strangers import certify_log_probabilities, certify_weights, write_report
 from conv4rec_experiments.weight_files import read_arrays, read_network
@@ -374,7 +377,16 @@ def run(folder, *arguments):
 
 
 def command(folder, line):
-    return run(folder, "-c", "from conv4rec_experiments.cli import main; main()", *line.split()[2:])
+    """Run a line of the console in a folder, in this process, and return what it printed."""
+    printed = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", "120")
+        patch.setattr(sys, "argv", line.split()[1:])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert ended.value.code == 0
+    return printed.getvalue()
 
 
 def test_the_page_on_a_peer_library_does_what_it_says(tmp_path):
