@@ -91,8 +91,9 @@ def evaluate(
     from conv4rec_experiments.figures.comparison import draw_reliability
     from conv4rec_experiments.loading import load_run
     from conv4rec_experiments.printing import print_lines, print_paths
+    from conv4rec_experiments.run_files import EVALUATION
 
-    folder = run / "evaluation" if out is None else out
+    folder = run / EVALUATION if out is None else out
     model, _ = load_run(run, [])
     found: Compared = evaluated_run(model)
     _print_figures(found.table().drop("fit, s", "with choosing, s"), "held-out part")

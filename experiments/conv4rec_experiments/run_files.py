@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from conv4rec import InputError
+from conv4rec_experiments.explaining.files import EXPLAINED
 from conv4rec_experiments.parts import PARTS
 
-__all__ = ["CHECKPOINT", "CODE", "GEMS", "MODEL", "PRIOR", "PRIOR_FILES", "REPORT", "claim_folder"]
+__all__ = ["CHECKPOINT", "CODE", "EVALUATION", "GEMS", "MODEL", "PRIOR", "PRIOR_FILES", "SAID", "claim_folder"]
 
 MODEL = "model.json"
 CHECKPOINT = "training.safetensors"
@@ -20,6 +21,10 @@ REPORT = (
     *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png", "tex")),
 )
 GEMS = ("gems.csv", "gem_examples.csv", "gems.pdf", "gems.png")
+EVALUATION = "evaluation"
+EVALUATED = ("fits.json", "table.csv", "users.parquet", "reliability.pdf", "reliability.png")
+SAID = (*REPORT, *GEMS, *EXPLAINED, *(f"{EVALUATION}/{name}" for name in EVALUATED))
+"""All files that say something about a model, and nothing about other weights."""
 
 
 def claim_folder(run: Path, *, resume: bool, force: bool) -> None:

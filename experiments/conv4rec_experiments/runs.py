@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from conv4rec import Conv4Rec, Interactions, Split, split_by_coin, split_by_interaction, split_by_time
 from conv4rec.options import choose_device
 from conv4rec_experiments.evaluation import Evaluation, evaluate
-from conv4rec_experiments.explaining.files import EXPLAINED
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
 from conv4rec_experiments.files import delete, write_bytes, write_csv, write_text
@@ -19,7 +18,7 @@ from conv4rec_experiments.parts import write_parts
 from conv4rec_experiments.priors import prior_split
 from conv4rec_experiments.report.facts import facts, notes
 from conv4rec_experiments.report.page import Page, render
-from conv4rec_experiments.run_files import CHECKPOINT, CODE, GEMS, MODEL, PRIOR, PRIOR_FILES, REPORT
+from conv4rec_experiments.run_files import CHECKPOINT, CODE, GEMS, MODEL, PRIOR, PRIOR_FILES, SAID
 
 if TYPE_CHECKING:
     from conv4rec_experiments.explaining.explain import Explanation
@@ -77,14 +76,14 @@ def train_run(
     if not resume:
         # A device that does not exist is refused before anything is deleted.
         choose_device(model.options.device)
-        delete(run, (*REPORT, *GEMS, *EXPLAINED, MODEL, CHECKPOINT, *PRIOR_FILES))
+        delete(run, (*SAID, MODEL, CHECKPOINT, *PRIOR_FILES))
     if first is None:
         delete(run, PRIOR_FILES)
     else:
         network = Conv4Rec(**options).fit(first.interactions, first, checkpoint=run / PRIOR, resume=resume)
         network.save(run / PRIOR)
     model.fit(interactions, split, checkpoint=run, resume=resume)
-    delete(run, (*REPORT, *GEMS, *EXPLAINED))
+    delete(run, SAID)
     model.save(run)
     return model
 

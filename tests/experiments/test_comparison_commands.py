@@ -70,7 +70,9 @@ def test_compare_runs_what_is_installed_and_says_what_is_not(data, options, caps
     assert not (out / "differences.csv").exists()
 
 
-def test_evaluate_measures_a_run_that_took_its_options_from_a_file(data, options, capsys):
+def test_evaluate_measures_a_run_that_took_its_options_from_a_file_and_is_forgotten_with_its_weights(
+    data, options, capsys
+):
     run = data.parent / "run"
     assert call("train", data, "--out", run, "--options", options, "--epochs", 1) == 0
     model = Conv4Rec.load(run)
@@ -81,6 +83,9 @@ def test_evaluate_measures_a_run_that_took_its_options_from_a_file(data, options
     assert {path.name for path in (run / "evaluation").iterdir()} == {
         *("fits.json", "table.csv", "users.parquet", "reliability.pdf", "reliability.png")
     }
+    # What was measured of other weights does not stay beside these.
+    assert call("train", data, "--options", options, "--epochs", 0, "--out", run, "--force") == 0
+    assert not list((run / "evaluation").iterdir())
 
 
 def test_search_writes_options_that_train_reads(data, capsys):
