@@ -43,6 +43,8 @@ def draw_ablation(rows: Sequence[Mapping[str, Any]], stem: Path) -> list[Path]:
             axes.set_title(words, fontsize=10)
             axes.grid(axis="x", visible=False)
             axes.tick_params(axis="y", labelsize=8)
+            # Numbers are whole: what is left of an offset is not read.
+            axes.ticklabel_format(axis="y", useOffset=False)
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=6)
         told = (
