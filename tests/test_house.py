@@ -91,5 +91,5 @@ def test_the_wheel_runs_elsewhere(wheel: Path, tmp_path: Path) -> None:
     )
     command = [sys.executable, "-P", "-c", code]
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    for command_name in ("demo", "train", "certify", "plan", "study", "profile", "recommend", "gems"):
+    for command_name in ("demo", "train", "certify", "plan", "study", "profile", "recommend", "gems", "explain"):
         assert command_name in shown

@@ -8,6 +8,7 @@ from conv4rec import Conv4Rec
 from conv4rec_bounds import Protocol
 from conv4rec_experiments.demo import SHARED, TRAINING, Settings, draw_split
 from conv4rec_experiments.evaluation import Evaluation, evaluate
+from conv4rec_experiments.explaining.explain import explain
 from conv4rec_experiments.figures.style import applied, new_figure, save
 from conv4rec_experiments.files import write_text
 from conv4rec_experiments.report.facts import facts, notes
@@ -35,7 +36,19 @@ def write_pages(folder: Path) -> dict[str, Path]:
         "elsewhere": write_report(elsewhere, folder / "elsewhere", origin, load_receipt(receipt_json))[0],
         "nothing": write_report(nothing, folder / "nothing")[0],
         "receipt": receipt_html,
+        "explained": explained_page(folder / "explained"),
     }
+
+
+def explained_page(folder: Path) -> Path:
+    """Explain a model that is hardly trained, with long titles and an ablation, and return the path of the page."""
+    truth = small_truth()
+    split = draw_split(truth, SIZES)
+    options = {name: getattr(truth, name) for name in SHARED} | TRAINING | {"epochs": 1}
+    model = Conv4Rec(**options).fit(split.interactions, split, progress=False)
+    titles = {str(item): f"<{item}> of {'a long title ' * 4}{'w' * 80}" for item in model.interactions.item_ids}
+    explain(model, folder, titles=titles, seeds=[0])
+    return folder / "explained.html"
 
 
 def trained_page(folder: Path) -> tuple[Page, Evaluation]:

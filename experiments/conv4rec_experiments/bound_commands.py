@@ -1,12 +1,12 @@
 """The commands about bounds: certify what was trained here or elsewhere, and plan what it takes."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from conv4rec_experiments.certify_options import refuse_odd_options
 from conv4rec_experiments.words import assignments, names, numbers
 
 __all__ = ["Delta", "certify", "plan"]
@@ -19,33 +19,6 @@ Receipt = Annotated[
     Path | None, typer.Option(help="A coverage receipt that the page cites: the receipt.json of a study.")
 ]
 Out = Annotated[Path, typer.Option(help="The folder of the results; files of the same names there are replaced.")]
-
-KINDS: Mapping[str, tuple[str, ...]] = {
-    "run": ("independent", "independent_levels", "independent_users"),
-    "weights": (
-        *("map", "transpose", "activations", "scored", "risk", "truth_risk", "users", "user_risk", "cells"),
-        *("masked", "independent", "pool", "fixed_profile", "independent_users", "cut", "out"),
-    ),
-    "log_probabilities": (
-        *("against", "cells", "pool_size", "smoothing", "independent", "pool", "out", "levels", "level_range"),
-        *("user_scores", "whole_users", "independent_users"),
-    ),
-    "user_scores": ("independent", "pool", "whole_users", "independent_users", "out"),
-}
-"""What can be certified, and the options that go with each: user scores alone, or beside log-probabilities."""
-
-NEEDS: Mapping[str, tuple[str, ...]] = {
-    "cut": ("independent_users",),
-    "masked": ("user_risk",),
-    "scored": ("risk",),
-    "risk": ("scored",),
-    "truth_risk": ("risk",),
-    "user_risk": ("users",),
-    "users": ("risk", "user_risk"),
-    "pool_size": ("pool",),
-    "whole_users": ("user_scores",),
-}
-"""Options that say something together with another one only: with any of those named."""
 
 
 def certify(
@@ -63,6 +36,13 @@ def certify(
     user_scores: Annotated[
         Path | None, typer.Option(help="Instead or besides: a table of users' scores in [0, 1], CSV or Parquet.")
     ] = None,
+    laws: Annotated[
+        Path | None, typer.Option(help="Instead or besides: a table of any model's probabilities of groups of cells.")
+    ] = None,
+    interactions: Annotated[
+        Path | None, typer.Option(help="Of --laws: a table of the held-out interactions over the same groups.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of --interactions: seed of the random half of a pool.")] = 0,
     delta: Delta = 0.05,
     independent: Annotated[
         bool, typer.Option("--independent", help="Declare independent draws from a catalogue fixed beforehand.")
@@ -124,12 +104,13 @@ def certify(
     from conv4rec_experiments.printing import (
         print_certificates,
         print_evaluation,
+        print_intervals,
         print_lines,
         print_parts,
         print_paths,
     )
 
-    _refuse_odd_options(context)
+    refuse_odd_options(context)
     cited = None
     if receipt is not None:
         from conv4rec_experiments.studies.receipt import load_receipt
@@ -153,7 +134,10 @@ def certify(
     from conv4rec_bounds import certify as certify_evidence
     from conv4rec_bounds.loss import DEFAULT_SMOOTHING
     from conv4rec_experiments import strangers
+    from conv4rec_experiments.distances import Distances, interval
+    from conv4rec_experiments.measured import measured_distance
     from conv4rec_experiments.parts import part_rows
+    from conv4rec_experiments.region_tables import compare_tables
     from conv4rec_experiments.report.sentences import headline
 
     protocol = Protocol(
@@ -163,6 +147,7 @@ def certify(
         users="cut" if cut else "independent" if independent_users else "given",
     )
     parts: list[dict[str, Any]] = []
+    found = Distances({})
     if weights is not None:
         report = strangers.certify_weights(
             weights,
@@ -188,20 +173,25 @@ def certify(
             levels=levels,
             level_range=level_range,
         )
+        if laws is not None and interactions is not None:
+            found = compare_tables(laws, interactions, protocol, seed=seed)
+            evidence = replace(evidence, **found.parts)
         report = certify_evidence(evidence, delta)
         parts = part_rows(report, evidence)
-    print_certificates(strangers.certificate_rows(report), report)
+    print_certificates(strangers.certificate_rows(report, measured_distance(found)), report)
     print_parts(parts)
+    if found.parts:
+        print_intervals([interval("the model", report, found.at_most)])
     if any(certificate.value is not None for certificate in report):
         print_lines("", headline(report))
     else:
         undeclared = protocol.sampling == "neither"
         remedy = "declare --independent or --pool if it is true" if undeclared else "each reason says what is missing"
         print_lines("", f"No certificate has a value; {remedy}.")
-    files = [str(path) for path in (weights, log_probabilities, user_scores) if path is not None]
+    files = [str(path) for path in (weights, log_probabilities, user_scores, laws, interactions) if path is not None]
     compared = {} if against is None else {"against": str(against)}
     origin = {"files": files, **compared, "declared": asdict(protocol) | {"whole_users": whole_users}}
-    print_paths(strangers.write_report(report, out, origin, cited, parts))
+    print_paths(strangers.write_report(report, out, origin, cited, parts, found))
 
 
 def plan(
@@ -262,33 +252,6 @@ def plan(
     found = plans(theorem, wanted, setting)
     print_plans(found)
     print_paths(write_plans(found, setting, out))
-
-
-def _refuse_odd_options(context: typer.Context) -> None:
-    """Refuse more or less than one thing to certify, and options that do not go with it."""
-    origins = {name: context.get_parameter_source(name) for name in context.params}
-    said = {name for name, origin in origins.items() if origin is not None and origin.name == "COMMANDLINE"}
-    kinds = said & set(KINDS)
-    if "log_probabilities" in kinds:
-        kinds -= {"user_scores"}
-    if len(kinds) != 1:
-        raise typer.BadParameter(
-            "give one thing to certify: the folder RUN, --weights FILE, --log-probabilities FILE or --user-scores FILE"
-        )
-    (kind,) = kinds
-    if odd := sorted(said - kinds - {"delta", "receipt"} - set(KINDS[kind])):
-        fits = " or ".join(_option(name) for name, own in KINDS.items() if odd[0] in own)
-        raise typer.BadParameter(f"{_option(odd[0])} does not go with {_option(kind)}; it goes with {fits}")
-    for name, needed in NEEDS.items():
-        if name in said and not said & set(needed):
-            others = " or ".join(map(_option, needed))
-            raise typer.BadParameter(f"{_option(name)} says nothing without {others}; give {others}, too")
-    if {"independent", "pool"} <= said:
-        raise typer.BadParameter("--independent and --pool declare different things; give the one that is true")
-
-
-def _option(name: str) -> str:
-    return "RUN" if name == "run" else f"--{name.replace('_', '-')}"
 
 
 def _pair(text: str | None) -> tuple[str, str]:

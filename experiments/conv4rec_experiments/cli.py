@@ -9,9 +9,28 @@ from typing import Annotated
 import typer
 
 from conv4rec_experiments.bound_commands import certify, plan
+from conv4rec_experiments.comparison_commands import compare, evaluate, search
+from conv4rec_experiments.explain_command import explain
+from conv4rec_experiments.model_options import OptionsFile, read_options
 from conv4rec_experiments.monitor_command import monitor
+from conv4rec_experiments.prediction_commands import gems, profile, recommend
+from conv4rec_experiments.reading_options import (
+    Columns,
+    Data,
+    Duplicates,
+    FileFormat,
+    Implicit,
+    ItemColumn,
+    LevelColumn,
+    Levels,
+    OneRow,
+    TimeColumn,
+    UserColumn,
+    read_data,
+)
+from conv4rec_experiments.region_command import regions
 from conv4rec_experiments.study_commands import study
-from conv4rec_experiments.words import as_options, names, numbers_or_names
+from conv4rec_experiments.words import as_options
 
 __all__ = ["app", "main"]
 
@@ -25,11 +44,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `conv4rec train` has written.")]
-OneUser = Annotated[str, typer.Argument(metavar="USER", help="A user's identifier, as in the data.")]
-Users = Annotated[list[str], typer.Argument(metavar="USER...", help="Users' identifiers, as in the data.")]
-Items = Annotated[int, typer.Option("-k", min=1, help="How many items to show.")]
-
 
 class SplitProtocol(StrEnum):
     """How interactions are divided."""
@@ -37,15 +51,6 @@ class SplitProtocol(StrEnum):
     COIN = "coin"
     INTERACTION = "interaction"
     TIME = "time"
-
-
-class Duplicates(StrEnum):
-    """What happens to rows of the same user and item."""
-
-    LAST = "last"
-    FIRST = "first"
-    KEEP = "keep"
-    ERROR = "error"
 
 
 def show_version(asked: bool) -> None:
@@ -68,38 +73,40 @@ def options_of_all(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A file of interactions, or a folder with one.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="The folder of the run.")] = Path("run"),
     protocol: Annotated[SplitProtocol, typer.Option(help="How to split.")] = SplitProtocol.COIN,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split and of the training.")] = 0,
     channels: Annotated[int | None, typer.Option(min=1, help="Number of channels.")] = None,
     code: Annotated[int | None, typer.Option(min=1, help="Size of the code in each channel.")] = None,
     hidden: Annotated[list[int] | None, typer.Option(min=1, help="Size of a further layer; repeatable.")] = None,
+    options_file: OptionsFile = None,
     epochs: Annotated[int | None, typer.Option(min=0, help="Most epochs.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Step size of Adam.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Penalty on encode and decode.")] = None,
     profile_dropout: Annotated[float | None, typer.Option(help="Share of a profile left out in training.")] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Epochs without a better validation loss.")] = None,
     redraw: Annotated[bool, typer.Option("--redraw", help="Draw profile and scored anew in every epoch.")] = False,
+    prior_share: Annotated[
+        float | None, typer.Option(help="Share of the scored part that also trains a prior, for T8.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was interrupted.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run that the folder holds.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    file_format: Annotated[str | None, typer.Option("--format", help="Format of the file; else sniffed.")] = None,
-    user: Annotated[str | None, typer.Option(help="Column of the users.")] = None,
-    item: Annotated[str | None, typer.Option(help="Column of the items.")] = None,
-    level: Annotated[str | None, typer.Option(help="Column of the ratings or events.")] = None,
-    time: Annotated[str | None, typer.Option(help="Column of the times.")] = None,
-    implicit: Annotated[bool, typer.Option("--implicit", help="Every row counts the same.")] = False,
-    levels: Annotated[str | None, typer.Option(help="All levels in their order, such as view,cart,buy.")] = None,
-    columns: Annotated[str | None, typer.Option(help="All columns of a file without a header, in order.")] = None,
-    duplicates: Annotated[
-        Duplicates, typer.Option(help="Which row of the same user and item stays.")
-    ] = Duplicates.LAST,
+    file_format: FileFormat = None,
+    user: UserColumn = None,
+    item: ItemColumn = None,
+    level: LevelColumn = None,
+    time: TimeColumn = None,
+    implicit: Implicit = False,
+    levels: Levels = None,
+    columns: Columns = None,
+    duplicates: OneRow = Duplicates.LAST,
 ) -> None:
     """Split interactions, train a model on them, and keep both in a folder."""
-    from conv4rec import read
     from conv4rec_experiments.printing import print_lines, print_training
-    from conv4rec_experiments.runs import claim_folder, train_run
+    from conv4rec_experiments.run_files import claim_folder
+    from conv4rec_experiments.runs import train_run
 
     options = {
         "channels": channels,
@@ -110,92 +117,31 @@ def train(
         "weight_decay": weight_decay,
         "profile_dropout": profile_dropout,
         "patience": patience,
-        "redraw": redraw,
+        "redraw": redraw or None,
         "seed": seed,
         "device": device,
     }
     claim_folder(out, resume=resume, force=force)
-    interactions = read(
-        data,
-        format=file_format,
-        columns=None if columns is None else names(columns),
-        user=user,
-        item=item,
-        level=level,
-        time=time,
-        implicit=implicit,
-        levels=None if levels is None else numbers_or_names(levels),
-        duplicates=duplicates.value,
-    )
-    print_lines(f"{data}: {interactions.summary}.")
-    given = {name: value for name, value in options.items() if value is not None}
-    model = train_run(interactions, out, protocol=protocol.value, resume=resume, options=given)
+    interactions = read_data(data, file_format, user, item, level, time, implicit, levels, columns, duplicates)
+    given = read_options(options_file) | {name: value for name, value in options.items() if value is not None}
+    model = train_run(interactions, out, protocol=protocol.value, resume=resume, options=given, prior_share=prior_share)
     print_training(model)
     print_lines(f"The model is in {out}; certify it with: conv4rec certify {out}")
 
 
+app.command()(compare)
+app.command()(evaluate)
+app.command()(search)
 app.command()(certify)
 app.command()(plan)
 app.command()(monitor)
+app.command()(regions)
 
 
-@app.command()
-def profile(run: Run, user: OneUser, k: Items = 20) -> None:
-    """Show what the model believes about one user: the likeliest items and how they would be liked."""
-    from conv4rec_experiments.printing import print_frame
-    from conv4rec_experiments.runs import load_run
-
-    model, (known,) = load_run(run, [user])
-    table = model.profile(known).sort("p_consume", descending=True, maintain_order=True)
-    print_frame(table.head(k), f"user {user}")
-
-
-@app.command()
-def recommend(
-    run: Run,
-    users: Users,
-    k: Items = 10,
-    gems: Annotated[bool, typer.Option("--gems", help="Unlikely finds that would be liked, instead.")] = False,
-) -> None:
-    """Recommend items that the users have not seen."""
-    import polars as pl
-
-    from conv4rec_experiments.printing import print_frame, print_lines
-    from conv4rec_experiments.runs import load_run
-
-    model, known = load_run(run, users)
-    for place in range(len(known)):
-        user = known[place]
-        table = model.hidden_gems(user, k) if gems else model.recommend(known[place : place + 1], k)
-        if len(table):
-            print_frame(table.select(pl.exclude("user")), f"user {user}")
-        else:
-            left = "no hidden gem is left" if gems else "nothing is left to recommend"
-            print_lines(f"user {user} has seen every item; {left}.")
-
-
-@app.command()
-def gems(
-    run: Run,
-    wanted: Annotated[float, typer.Option(help="The least probability of a high level to be certified.")] = 0.8,
-    segment: Annotated[
-        list[str] | None, typer.Option(help="A segment of users: all, quiet, middle or active; repeatable.")
-    ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many examples of each pool to show.")] = 5,
-) -> None:
-    """Show the largest pools of hidden gems that are certified to be liked so often; certify the run first."""
-    from conv4rec_experiments.gems import gems_of_run
-    from conv4rec_experiments.printing import print_frame, print_gems, print_paths
-    from conv4rec_experiments.runs import load_run
-
-    model, _ = load_run(run, [])
-    ladder, found, examples, paths = gems_of_run(model, run, wanted, segment or (), k)
-    print_gems(ladder, found, wanted)
-    if len(examples):
-        print_frame(examples, "examples; the pool is certified, no single pair")
-    print_paths(paths)
-
-
+app.command()(profile)
+app.command()(recommend)
+app.command()(gems)
+app.command()(explain)
 app.command()(study)
 
 

@@ -21,9 +21,12 @@ __all__ = [
     "Distances",
     "Interval",
     "compare",
+    "compare_draws",
+    "compare_pool",
     "interval",
     "laws_of",
     "laws_of_popularity",
+    "permuted",
     "random_order",
 ]
 
@@ -85,20 +88,48 @@ def compare(split: Split, laws: Laws, evidence: Evidence, truth: Laws | None = N
     if sampling == "finite pool":
         if evidence.pool_sample is None:
             return Distances({})
-        order = order[: evidence.pool_sample.size]
-        laid = rounds_of(table, order, whole=False)
-        parts = {"events": coarse_events(table, order, hints), "rounds": None if laid is None else laid[0]}
-        far = _far(table.counts() / np.maximum(table.sizes, 1)[:, None], table, table.sizes / table.sizes.sum())
-        return Distances(parts, far, far)
+        return compare_pool(table, hints, order[: evidence.pool_sample.size])
     of_users = tabulate(regions.by_user(), split, part, laws)
-    laid = rounds_of(of_users, order, whole=True)
-    parts = {"events": coarse_events(table, slice(None), hints), "rounds": None if laid is None else laid[0]}
-    if truth is None or laid is None:
+    parts, used = compare_draws(table, of_users, hints, order)
+    if truth is None or used is None:
         return Distances(parts)
     true = tabulate(regions.by_user(), split, part, truth).laws
     mix = np.zeros(len(true))
-    mix[laid[1]] = laid[0].mix
+    mix[used] = parts["rounds"].mix
     return Distances(parts, _far(true, of_users, mix), _far(true, of_users, of_users.sizes / len(part)))
+
+
+def compare_pool(table: Table, hints: Table | None, sample: Counts) -> Distances:
+    """Compare a model with a random subset of a table that holds a whole pool; the pool's own law is the truth.
+
+    Parameters
+    ----------
+    table, hints
+        The pool beside the model, and interactions that are not held out, if there are any.
+    sample
+        Numbers of the pool's interactions that were drawn, in a random order.
+    """
+    laid = rounds_of(table, sample, whole=False)
+    parts = {"events": coarse_events(table, sample, hints), "rounds": None if laid is None else laid[0]}
+    far = _far(table.counts() / np.maximum(table.sizes, 1)[:, None], table, table.sizes / table.sizes.sum())
+    return Distances(parts, far, far)
+
+
+def compare_draws(
+    table: Table, of_users: Table, hints: Table | None, order: Counts
+) -> tuple[dict[str, Any], NDArray[np.bool_] | None]:
+    """Compare a model with independent draws, user by user; say which users have pairs, None if nobody has.
+
+    Parameters
+    ----------
+    table, of_users, hints
+        The held-out part beside the model, by segment and by user, and interactions that are not held out.
+    order
+        Numbers of all held-out interactions, in a random order.
+    """
+    laid = rounds_of(of_users, order, whole=True)
+    rounds, used = (None, None) if laid is None else laid
+    return {"events": coarse_events(table, slice(None), hints), "rounds": rounds}, used
 
 
 def interval(model: str, report: Report, measured: float | None) -> Interval:
@@ -119,9 +150,14 @@ def laws_of_popularity(popularity: Popularity) -> Laws:
 
 def random_order(split: Split) -> Counts:
     """Put the held-out part into a random order, without a look at it: a pool's sample is the first half."""
+    return permuted(len(split.held_out), split.seed or 0)
+
+
+def permuted(size: int, seed: int) -> Counts:
+    """Put as many interactions into the random order that a seed gives."""
     # A key of its own keeps the draw apart from the streams that split the data and trained the model.
-    stream = np.random.SeedSequence(split.seed or 0, spawn_key=(RANDOM_ORDER,))
-    order: Counts = np.random.default_rng(stream).permutation(len(split.held_out))
+    stream = np.random.SeedSequence(seed, spawn_key=(RANDOM_ORDER,))
+    order: Counts = np.random.default_rng(stream).permutation(size)
     return order
 
 

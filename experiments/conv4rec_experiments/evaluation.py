@@ -13,7 +13,8 @@ from conv4rec_bounds import THEOREMS, Budget, Evidence, Report, certify
 from conv4rec_experiments.distances import AT_LEAST, AT_MOST, Distances, Interval, compare, interval, laws_of_popularity
 from conv4rec_experiments.gathering import Declared, gather
 from conv4rec_experiments.gem_pools import GemPools
-from conv4rec_experiments.measuring import Measured, measure
+from conv4rec_experiments.measured import Measured
+from conv4rec_experiments.measuring import measure
 from conv4rec_experiments.parts import part_rows
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def evaluate(
     new_users: bool = False,
     independent_levels: bool = False,
     truth: Truth | None = None,
+    prior: Conv4Rec | None = None,
 ) -> Evaluation:
     """Measure a trained model on its own split and certify it.
 
@@ -130,12 +132,15 @@ def evaluate(
         independent, however the items came to be consumed: T9-gems then speaks of probabilities and uses all of them.
     truth
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
+    prior
+        A network of the same sizes that was trained on `conv4rec_experiments.priors.prior_split` of the model's split:
+        the centre of T8's prior. By default that is the start of the training.
 
     Raises
     ------
     InputError
         If the model is not trained, the data cannot be independent draws from the truth as they stand, or new users
-        were declared for a split by time, whose dates tie the users.
+        were declared for a split by time, whose dates tie the users, or the prior has seen other interactions.
     RefusedError
         If ``delta`` is no probability, or the weights cannot be used at all.
     """
@@ -150,7 +155,7 @@ def evaluate(
     }
     own = predictions[MODEL]
     rival = predictions[RIVAL]
-    gathered = gather(model, own, rival, Declared(independent, new_users, independent_levels, truth), delta)
+    gathered = gather(model, own, rival, Declared(independent, new_users, independent_levels, truth), delta, prior)
     budget = Budget(delta)
     shared = Fraction(delta) * RIVALS if gathered.distances.parts else Fraction(0)
     report = certify(gathered.evidence, Fraction(delta) - shared, budget=budget)
@@ -164,7 +169,7 @@ def evaluate(
         report=report,
         measured=measure(model, gathered, own, rival, truth, report),
         smoothing=gathered.smoothing,
-        notes=(split.statement,),
+        notes=(split.statement, str(gathered.draws)),
         intervals=tuple(intervals),
         code=None if gathered.code is None else gathered.code.data,
         gems=gathered.gems,

@@ -4,11 +4,11 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_bytes", "write_csv", "write_json", "write_text"]
+__all__ = ["delete", "write_bytes", "write_csv", "write_json", "write_text"]
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
@@ -43,3 +43,9 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     writer.writeheader()
     writer.writerows(rows)
     return write_text(path, buffer.getvalue())
+
+
+def delete(folder: Path, names: Iterable[str]) -> None:
+    """Delete those of the named files that a folder holds."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)

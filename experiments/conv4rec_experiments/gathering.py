@@ -16,21 +16,20 @@ from conv4rec_bounds import (
     Ensemble,
     Evidence,
     Network,
-    Posterior,
     Protocol,
     References,
     Scored,
     TruthLoss,
     UserMeans,
 )
-from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses, uniform_risk
-from conv4rec_bounds.theorems.t9_held_out import mean_upper
+from conv4rec_bounds.loss import uniform_risk
 from conv4rec_experiments.codes.compressing import Code, compress
 from conv4rec_experiments.distances import Distances, compare, laws_of
 from conv4rec_experiments.draws import Draws, draw_around, profile_popularity
 from conv4rec_experiments.gem_pools import GemPools, choose_pools
 from conv4rec_experiments.held_out_evidence import count_table, held_out_evidence, random_half, smoothing_for
 from conv4rec_experiments.judging import Judged
+from conv4rec_experiments.priors import Prior
 from conv4rec_experiments.regions import Laws
 
 if TYPE_CHECKING:
@@ -102,23 +101,27 @@ def gather(
     rival: Mapping[str, LogProbabilities],
     declared: Declared,
     delta: float,
+    prior: Conv4Rec | None = None,
 ) -> Gathered:
     """Collect all that the theorems may look at.
 
-    ``own`` and ``rival`` hold the log-probabilities of every part by the model and by what it is compared with.
+    ``own`` and ``rival`` hold the log-probabilities of every part by the model and by what it is compared with;
+    ``prior`` is a network for the prior of the draws (see `conv4rec_experiments.priors`).
 
     Raises
     ------
     InputError
         If the data cannot be independent draws from a declared truth as they stand, or users that were declared
-        independent are tied by dates that were computed from the data of all of them.
+        independent are tied by dates that were computed from the data of all of them, or the prior's network has seen
+        other interactions than it may have.
     """
     truth, split = declared.truth, model.split
     if truth is not None:
         _check_draws(split, truth)
     if declared.new_users:
         _check_users(split)
-    draws = draw_around(model, seed=model.options.seed)
+    learnt = None if prior is None else Prior.of(model, prior)
+    draws = draw_around(model, learnt, delta=delta, seed=model.options.seed)
     protocol = _protocol(model, declared)
     code = None if protocol.sampling == "neither" else compress(model, delta)
     evidence = Evidence(
@@ -179,17 +182,8 @@ def _scored(model: Conv4Rec, found: LogProbabilities, draws: Draws, truth: Truth
             uniform_risk=float((np.bincount(user, weights=np.log(found.cells)) / each).mean()),
         ),
     }
-    scores = [drawn.log_probabilities(part) for drawn in draws.models]
-    smoothed = [smoothed_losses(score.joint, score.cells, DEFAULT_SMOOTHING) for score in scores]
-    parts["posterior"] = Posterior(
-        size=len(part),
-        # Rounding up must not lift a draw that misses everything out of the range of its losses.
-        risks=np.array([min(mean_upper(losses), losses.high) for losses in smoothed]),
-        low=smoothed[0].low,
-        high=smoothed[0].high,
-        log_ratios=draws.log_ratios,
-        uniform_risk=uniform_risk(found.cells),
-    )
+    scores = [drawn.log_probabilities(draws.part) for drawn in draws.models]
+    parts["posterior"] = draws.posterior(scores)
     if truth is not None and truth_risk is not None:
         log_law = np.log(truth.law)
         parts["comparator"] = Comparator(
@@ -199,10 +193,10 @@ def _scored(model: Conv4Rec, found: LogProbabilities, draws: Draws, truth: Truth
             risk=truth_risk,
         )
         parts["ensemble"] = Ensemble(
-            size=len(part),
+            size=len(draws.part),
             risks=np.array([score.losses()["joint"] for score in scores]),
             log_ratios=draws.log_ratios,
-            truth_loss=TruthLoss(truth_risk, "known"),
+            truth_loss=TruthLoss(truth.empirical_risk(count_table(draws.part)), "known"),
         )
     return parts
 

@@ -92,6 +92,7 @@ class GemPools:
             names=self.names,
             levels="independent" if sample is None else "finite pool",
             pool=None if sample is None else self.high.size,
+            all_in_pool=None if sample is None else self.inside.sum(axis=1),
         )
 
 

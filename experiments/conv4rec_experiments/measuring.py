@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +11,14 @@ from numpy.typing import NDArray
 from conv4rec.loss import LogProbabilities
 from conv4rec.popularity import Popularity
 from conv4rec.profiles import high_levels
+from conv4rec.splits import Part
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_losses
 from conv4rec_bounds.theorems.t9_gems import lower_end
 from conv4rec_experiments.codes.compressing import Code
 from conv4rec_experiments.gathering import Gathered
 from conv4rec_experiments.held_out_evidence import count_table
 from conv4rec_experiments.judged_truth import judged_under_truth
+from conv4rec_experiments.measured import Measured, measured_distance
 from conv4rec_experiments.truths import user_mix
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from conv4rec_bounds import Certificate, Evidence, Report
     from conv4rec_experiments.truths import Truth
 
-__all__ = ["Measured", "measure"]
+__all__ = ["measure"]
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 OVER_THE_POOL = {
     "T9-parts": "mean over the whole held-out pool",
@@ -39,18 +41,6 @@ UNDER_THE_TRUTH = {
     "T9-users": "expected share of hits under the known truth; expectations of the other scores have no closed form",
     "T9-calibration": "calibration error under the known truth, on the same bins",
 }
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a certificate bounds, where it can be measured exactly, and what that is in words.
-
-    ``value`` is None if only some of its ``parts``, by their names in the certificate's quantities, can be measured.
-    """
-
-    value: float | None
-    meaning: str
-    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure(
@@ -104,6 +94,7 @@ def _of_pools(
             coded = {name: _smoothed_losses(code.log_probabilities(getattr(model.split, name))) for name in own}
             meaning = "mean loss of the smoothed decoded network over the scored users' own pools"
             measured["T8-code"] = Measured(_pool_risk(model, coded), meaning)
+        measured["T8"] = _draws_in_the_pool(model, gathered)
     if sampling != "independent" and held_out is not None:
         means = [
             float(smoothed_losses(found.joint, found.cells, gathered.smoothing).losses.mean())
@@ -112,9 +103,7 @@ def _of_pools(
         measured["T9-pool"] = Measured(means[0], "mean loss over the whole held-out pool")
         margin = means[1] - means[0]
         measured["T9-paired"] = Measured(margin, "popularity's mean loss less the model's over the whole held-out pool")
-    if (far := gathered.distances.at_most) is not None:
-        coarse = Measured(far, "total variation to the whole held-out pool's law, over groups of cells")
-        measured |= {"T7f": coarse, "T9-lower": coarse}
+    measured |= measured_distance(gathered.distances)
     if gathered.judged is not None and gathered.sample is not None:
         measured |= _parts(gathered.evidence, gathered.judged.over_the_pool(gathered.sample), OVER_THE_POOL)
     return measured
@@ -137,11 +126,12 @@ def _parts(
 def _under_truth(model: Conv4Rec, gathered: Gathered, truth: Truth) -> dict[str, Measured]:
     laws = [_law(drawn, truth) for drawn in gathered.draws.models]
     law, scored = _law(model, truth), user_mix(count_table(model.split.scored))
+    drawn = user_mix(count_table(gathered.draws.part))
     risk = Measured(truth.risk(np.log(law), scored), "risk under the known truth")
     distance = Measured(truth.tv(law, scored), "total variation to the known truth, scored users")
     measured = dict.fromkeys(("T1", "T2", "T4"), risk) | dict.fromkeys(("T5", "T6"), distance)
-    measured["T7c"] = Measured(truth.tv(np.mean(laws, axis=0), scored), "total variation of the ensemble to the truth")
-    of_draws = [truth.risk(_smoothed(drawn, DEFAULT_SMOOTHING), scored) for drawn in laws]
+    measured["T7c"] = Measured(truth.tv(np.mean(laws, axis=0), drawn), "total variation of the ensemble to the truth")
+    of_draws = [truth.risk(_smoothed(each, DEFAULT_SMOOTHING), drawn) for each in laws]
     measured["T8"] = Measured(float(np.mean(of_draws)), "mean risk of the smoothed draws under the known truth")
     if gathered.code is not None:
         coded = _smoothed(_coded_law(gathered.code, truth), DEFAULT_SMOOTHING)
@@ -198,9 +188,26 @@ def _smoothed_losses(found: LogProbabilities) -> Array:
     return losses
 
 
+def _draws_in_the_pool(model: Conv4Rec, gathered: Gathered) -> Measured:
+    """Measure what T8 bounds for a pool: the draws' mean loss over what the prior has left of it."""
+    draws, split = gathered.draws, model.split
+    rest = split.interactions.subset((split.part == Part.VALIDATION) | (split.part == Part.HELD_OUT))
+    parts = [part for part in (draws.part, rest) if len(part)]
+    users = np.concatenate([part.user for part in parts])
+    losses = [
+        np.concatenate([_smoothed_losses(drawn.log_probabilities(part)) for part in parts]) for drawn in draws.models
+    ]
+    left = ", without what made the prior" if draws.prior_size else ""
+    value = _mean_of_pools(users, np.mean(losses, axis=0), draws.part.user)
+    return Measured(value, f"mean loss of the smoothed draws over the scored users' own pools{left}")
+
+
 def _pool_risk(model: Conv4Rec, losses: Mapping[str, Array]) -> float:
     """Return the mean over scored interactions of the mean loss of the user's pool: what T1 bounds for a pool."""
     users = np.concatenate([getattr(model.split, name).user for name in losses])
-    sizes, sums = np.bincount(users), np.bincount(users, weights=np.concatenate(list(losses.values())))
-    scored = model.split.scored.user
+    return _mean_of_pools(users, np.concatenate(list(losses.values())), model.split.scored.user)
+
+
+def _mean_of_pools(users: Rows, losses: Array, scored: Rows) -> float:
+    sizes, sums = np.bincount(users), np.bincount(users, weights=losses)
     return float((sums[scored] / sizes[scored]).mean())

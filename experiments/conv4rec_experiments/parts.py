@@ -1,12 +1,15 @@
 """Certificates that hold several quantities, one row for each: losses of the parts, scores of users, calibration."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from conv4rec_bounds import Certificate, Evidence, Report
+from conv4rec_experiments.files import write_csv
 
-__all__ = ["part_rows"]
+__all__ = ["PARTS", "part_rows", "write_parts"]
 
+PARTS = "parts.csv"
 LOWER_END = ", lower end"
 
 
@@ -42,6 +45,21 @@ def part_rows(
         row | {"measured": found.get(row["theorem"], {}).get(row["part"])}
         for row in (*_losses(by_number, evidence), *_scores(by_number, evidence), *_errors(by_number, evidence))
     ]
+
+
+def write_parts(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+    """Write the rows as a table into the folder of a report; delete that of an earlier report if there are none.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     first = [path.name for path in write_parts([{"part": "explicit loss"}], Path(folder))]
+    ...     first, write_parts([], Path(folder)), Path(folder, "parts.csv").exists()
+    (['parts.csv'], [], False)
+    """
+    if rows:
+        return [write_csv(folder / PARTS, rows)]
+    (folder / PARTS).unlink(missing_ok=True)
+    return []
 
 
 def _losses(by_number: Mapping[str, Certificate], evidence: Evidence) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from conv4rec import Conv4Rec
     from conv4rec_bounds import Report
+    from conv4rec_experiments.distances import Interval
     from conv4rec_experiments.evaluation import Evaluation
     from conv4rec_experiments.planning import Plan
 
@@ -26,11 +27,13 @@ __all__ = [
     "print_evaluation",
     "print_frame",
     "print_gems",
+    "print_intervals",
     "print_lines",
     "print_looks",
     "print_parts",
     "print_paths",
     "print_plans",
+    "print_skipped",
     "print_training",
 ]
 
@@ -83,12 +86,19 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
     print_certificates(evaluation.certificate_rows(), evaluation.report)
     print_parts(evaluation.part_rows())
-    if evaluation.intervals:
-        far = _table("total variation over groups of cells", ("model",), ("at least", "at most", "measured"))
-        for each in evaluation.intervals:
-            far.add_row(each.model, lower(each.lower.value), upper(each.upper.value), number(each.measured))
-        console.print(far)
+    print_intervals(evaluation.intervals)
+    print_lines("", evaluation.notes[-1])
     print_lines("", headline(evaluation.report))
+
+
+def print_intervals(intervals: Sequence[Interval]) -> None:
+    """Print how far models are from the truth, at least and at most."""
+    if not intervals:
+        return
+    far = _table("total variation over groups of cells", ("model",), ("at least", "at most", "measured"))
+    for each in intervals:
+        far.add_row(each.model, lower(each.lower.value), upper(each.upper.value), number(each.measured))
+    console.print(far)
 
 
 def print_parts(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -178,6 +188,13 @@ def print_frame(frame: pl.DataFrame, title: str) -> None:
         table.add_row(*(escape(_written(name, value)) for name, value in row.items()))
     width = console.measure(table, options=console.options.update_width(WIDEST)).maximum
     Console(width=max(width, console.width), highlight=False).print(table)
+
+
+def print_skipped(skipped: pl.DataFrame) -> None:
+    """Print of new users' histories which items the model does not know, each once."""
+    if len(skipped):
+        items = map(str, skipped["item"].unique(maintain_order=True))
+        print_lines(f"Left out, as the run does not know these items: {', '.join(items)}.")
 
 
 def _written(column: str, value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
@@ -15,7 +15,19 @@ from conv4rec_bounds import Rounds
 if TYPE_CHECKING:
     from conv4rec import Interactions, Split
 
-__all__ = ["Laws", "Regions", "Table", "equal_shares", "regions_of", "rounds_of", "tabulate"]
+__all__ = [
+    "CELLS",
+    "SEGMENTS",
+    "Laws",
+    "Regions",
+    "Table",
+    "equal_shares",
+    "regions_from",
+    "regions_of",
+    "rounds_of",
+    "summed",
+    "tabulate",
+]
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -104,9 +116,14 @@ def regions_of(split: Split, segments: int = SEGMENTS, cells: int = CELLS) -> Re
     Segments and groups have about equal shares of the interactions of the profile and scored parts, which alone are
     looked at. Segments without a user are left out.
     """
-    data = split.interactions
+    return regions_from((split.profile, split.scored), segments, cells)
+
+
+def regions_from(training: Sequence[Interactions], segments: int = SEGMENTS, cells: int = CELLS) -> Regions:
+    """Cut users and items of the training's catalogue as `regions_of` does; the parts of the training share one."""
+    data = training[0]
     of_users, of_items = np.zeros(data.n_users), np.zeros(data.n_items)
-    for part in (split.profile, split.scored):
+    for part in training:
         of_users += np.bincount(part.user, minlength=data.n_users)
         of_items += np.bincount(part.item, minlength=data.n_items)
     groups = min(data.n_items, max(LEAST_GROUPS, ceil(cells / data.n_levels)))
@@ -131,21 +148,39 @@ def equal_shares(counts: Array, groups: int) -> Counts:
 def tabulate(regions: Regions, split: Split, part: Interactions, laws: Laws) -> Table:
     """Count a part and sum up a model's laws over its users, under the mask of the split."""
     member = np.eye(regions.groups)[regions.group]
-    users, numbers = np.unique(part.user, return_counts=True)
+
+    def coarse(users: Counts) -> Array:
+        law = laws(users)
+        if split.masked:
+            law = law * ~split.item_mask(users)[:, :, None]
+        found: Array = np.einsum("ujr,jg->ugr", law, member, optimize=True).reshape(len(users), -1)
+        found /= found.sum(axis=1, keepdims=True)
+        return found
+
+    return summed(regions, part.user, regions.group[part.item] * regions.levels + part.level, coarse)
+
+
+def summed(regions: Regions, user: Counts, cell: Counts, coarse: Callable[[Counts], Array]) -> Table:
+    """Put interactions beside the mean laws of their segments.
+
+    Parameters
+    ----------
+    regions
+        The partition.
+    user, cell
+        Number of the user and of the coarse cell of every interaction, shape (interaction,).
+    coarse
+        The model's probabilities of coarse cells, shape (user, cell), for users by their numbers; rows sum to 1.
+    """
+    users, numbers = np.unique(user, return_counts=True)
     sums = np.zeros((regions.segments, regions.cells))
     for first in range(0, len(users), BATCH_USERS):
         batch = users[first : first + BATCH_USERS]
-        law = laws(batch)
-        if split.masked:
-            law = law * ~split.item_mask(batch)[:, :, None]
-        coarse = np.einsum("ujr,jg->ugr", law, member, optimize=True).reshape(len(batch), -1)
-        coarse /= coarse.sum(axis=1, keepdims=True)
-        np.add.at(sums, regions.segment[batch], numbers[first : first + BATCH_USERS, None] * coarse)
+        np.add.at(sums, regions.segment[batch], numbers[first : first + BATCH_USERS, None] * coarse(batch))
     total = sums.sum(axis=1, keepdims=True)
     # A segment without interactions gets a law nobody asks for.
     mean = np.where(total > 0, sums / np.where(total > 0, total, 1), 1 / regions.cells)
-    cell = regions.group[part.item] * regions.levels + part.level
-    return Table(regions, regions.segment[part.user], cell, mean)
+    return Table(regions, regions.segment[user], cell, mean)
 
 
 def rounds_of(table: Table, order: Counts, *, whole: bool) -> tuple[Rounds, NDArray[np.bool_]] | None:

@@ -1,39 +1,32 @@
-"""The folder of a run: a trained model with its data and its split, and what was certified about it."""
+"""What is done with a run: it is trained, certified and explained."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from conv4rec import Conv4Rec, InputError, Interactions, Split, split_by_coin, split_by_interaction, split_by_time
+from conv4rec import Conv4Rec, Interactions, Split, split_by_coin, split_by_interaction, split_by_time
 from conv4rec.options import choose_device
 from conv4rec_experiments.evaluation import Evaluation, evaluate
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
-from conv4rec_experiments.files import write_bytes, write_csv, write_text
+from conv4rec_experiments.files import delete, write_bytes, write_csv, write_text
+from conv4rec_experiments.loading import load_model, load_run
+from conv4rec_experiments.parts import write_parts
+from conv4rec_experiments.priors import prior_split
 from conv4rec_experiments.report.facts import facts, notes
 from conv4rec_experiments.report.page import Page, render
+from conv4rec_experiments.run_files import CHECKPOINT, CODE, GEMS, MODEL, PRIOR, PRIOR_FILES, SAID
 
 if TYPE_CHECKING:
+    from conv4rec_experiments.explaining.explain import Explanation
     from conv4rec_experiments.studies.receipt import Receipt
 
-__all__ = ["Protocol", "certify_run", "claim_folder", "load_run", "split_of", "train_run", "write_evaluation"]
+__all__ = ["Protocol", "certify_run", "explain_run", "split_of", "train_run", "write_evaluation"]
 
 Protocol: TypeAlias = Literal["coin", "interaction", "time"]
-
-MODEL = "model.json"
-CHECKPOINT = "training.safetensors"
-CODE = "code.bin"
-REPORT = (
-    "report.html",
-    "losses.csv",
-    "parts.csv",
-    CODE,
-    *(f"certificates.{suffix}" for suffix in ("csv", "json", "pdf", "png", "tex")),
-)
-GEMS = ("gems.csv", "gem_examples.csv", "gems.pdf", "gems.png")
 
 
 def split_of(interactions: Interactions, protocol: Protocol, seed: int) -> Split:
@@ -43,28 +36,19 @@ def split_of(interactions: Interactions, protocol: Protocol, seed: int) -> Split
     return (split_by_coin if protocol == "coin" else split_by_interaction)(interactions, seed=seed)
 
 
-def claim_folder(run: Path, *, resume: bool, force: bool) -> None:
-    """Refuse a folder that already holds a training, unless it is to be continued or replaced.
-
-    Raises
-    ------
-    InputError
-        If the folder holds a model or a checkpoint and neither is said, or both are.
-    """
-    if resume and force:
-        raise InputError("--resume continues a training and --force replaces it; give one of them.")
-    if not (resume or force) and any((run / name).exists() for name in (MODEL, CHECKPOINT)):
-        raise InputError(
-            f"{run} already holds a training; give --resume to continue it, --force to replace it, or another --out."
-        )
-
-
 def train_run(
-    interactions: Interactions, run: Path, *, protocol: Protocol, resume: bool, options: Mapping[str, Any]
+    interactions: Interactions,
+    run: Path,
+    *,
+    protocol: Protocol,
+    resume: bool,
+    options: Mapping[str, Any],
+    prior_share: float | None = None,
 ) -> Conv4Rec:
     """Split, train with a checkpoint after every epoch, and save the model with its data in the folder of the run.
 
-    What was certified about other weights is deleted; unless `resume`, so is the model that the folder holds.
+    With ``prior_share`` a network for the prior of T8 is trained first and kept in the run's folder ``prior``. What was
+    said about other weights is deleted; unless `resume`, so is the model that the folder holds.
 
     Parameters
     ----------
@@ -78,6 +62,8 @@ def train_run(
         Continue the training of which the folder holds a checkpoint, if it holds one.
     options
         Arguments of `conv4rec.Conv4Rec`.
+    prior_share
+        The share of the scored part that trains the prior (see `conv4rec_experiments.priors`); none by default.
 
     Raises
     ------
@@ -86,12 +72,18 @@ def train_run(
     """
     model = Conv4Rec(**options)
     split = split_of(interactions, protocol, model.options.seed)
+    first = None if prior_share is None else prior_split(split, prior_share, model.options.seed)
     if not resume:
         # A device that does not exist is refused before anything is deleted.
         choose_device(model.options.device)
-        _delete(run, (*REPORT, *GEMS, MODEL, CHECKPOINT))
+        delete(run, (*SAID, MODEL, CHECKPOINT, *PRIOR_FILES))
+    if first is None:
+        delete(run, PRIOR_FILES)
+    else:
+        network = Conv4Rec(**options).fit(first.interactions, first, checkpoint=run / PRIOR, resume=resume)
+        network.save(run / PRIOR)
     model.fit(interactions, split, checkpoint=run, resume=resume)
-    _delete(run, (*REPORT, *GEMS))
+    delete(run, SAID)
     model.save(run)
     return model
 
@@ -118,11 +110,16 @@ def certify_run(
     RefusedError
         If ``delta`` is no probability.
     """
-    model = _load(run)
+    model = load_model(run)
     evaluation = evaluate(
-        model, delta=delta, independent=independent, new_users=new_users, independent_levels=independent_levels
+        model,
+        delta=delta,
+        independent=independent,
+        new_users=new_users,
+        independent_levels=independent_levels,
+        prior=Conv4Rec.load(run / PRIOR) if (run / PRIOR / MODEL).exists() else None,
     )
-    _delete(run, GEMS)
+    delete(run, GEMS)
     paths = write_evaluation(evaluation, run)
     page = Page(
         title="Certificates of one trained model",
@@ -138,10 +135,34 @@ def certify_run(
     return evaluation, [write_text(run / "report.html", render(page)), *paths]
 
 
+def explain_run(
+    run: Path,
+    out: Path | None = None,
+    *,
+    user: str | None = None,
+    titles: Path | None = None,
+    seeds: Sequence[int] = (),
+    on_fit: Callable[[int, str], None] | None = None,
+) -> Explanation:
+    """Explain the model of a run (see `conv4rec_experiments.explaining.explain`) in its folder, or in another.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no model, the user is unknown, the titles cannot be read, or there is one level only.
+    """
+    from conv4rec_experiments.explaining.explain import explain
+    from conv4rec_experiments.explaining.titles import read_titles
+
+    model, asked = load_run(run, [] if user is None else [user])
+    named = None if titles is None else read_titles(titles)
+    return explain(model, out or run, user=asked[0] if asked else None, titles=named, seeds=seeds, on_fit=on_fit)
+
+
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write losses and certificates as tables (CSV, JSON, LaTeX), their figure as PDF and PNG, and the coded network.
 
-    A ``code.bin`` of an earlier report is deleted where this one has none.
+    ``code.bin`` and ``parts.csv`` of an earlier report are deleted where this one has none.
     """
     rows = evaluation.certificate_rows()
     losses = [asdict(row) for row in evaluation.losses]
@@ -157,53 +178,12 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         ],
         "parts": parts,
     }
-    _delete(folder, [CODE])
+    delete(folder, [CODE])
     coded = [] if evaluation.code is None else [write_bytes(folder / CODE, evaluation.code)]
     return [
         *coded,
         *write_certificates(rows, folder, record, delta=float(evaluation.report.budget.total)),
         write_csv(folder / "losses.csv", losses),
-        *([write_csv(folder / "parts.csv", parts)] if parts else []),
+        *write_parts(parts, folder),
         *draw_certificates(rows, folder / "certificates"),
     ]
-
-
-def load_run(run: Path, users: Sequence[str]) -> tuple[Conv4Rec, list[int] | list[str]]:
-    """Load the model of a run, and read users as they are typed: as integers where the data has integers.
-
-    A user who is named twice is returned once.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no model, or a text is no integer where the users are integers.
-    """
-    model = _load(run)
-    ids = model.interactions.user_ids
-    if not ids.dtype.is_integer():
-        return model, list(dict.fromkeys(users))
-    return model, list(dict.fromkeys(_integer(text, int(ids[0])) for text in users))
-
-
-def _load(run: Path) -> Conv4Rec:
-    if (run / MODEL).exists():
-        return Conv4Rec.load(run)
-    if (run / CHECKPOINT).exists():
-        raise InputError(f"training in {run} was interrupted; continue with --resume")
-    raise InputError(f"there is no run in {run}; make one with: conv4rec train DATA --out {run}")
-
-
-def _delete(run: Path, names: Sequence[str]) -> None:
-    for name in names:
-        (run / name).unlink(missing_ok=True)
-
-
-def _integer(text: str, example: int) -> int:
-    refusal = InputError(f"user {text!r} is not in the data, whose users are integers such as {example}.")
-    try:
-        value = int(text)
-    except ValueError as error:
-        raise refusal from error
-    if abs(value) >= 2**64:
-        raise refusal
-    return value

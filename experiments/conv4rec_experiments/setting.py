@@ -147,6 +147,7 @@ class Setting:
             "delta": self.delta,
             "H": self.pool,
             "V": self.variance,
+            "V_b": self.variance,
             # What betting gains depends on the losses one by one: a plan does not count on it.
             "V_W": (high - low) ** 2,
             # About the sample variance, once there are enough interactions for small bets.

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from conv4rec.errors import InputError
 from conv4rec_bounds import Evidence, Protocol, Report, Scored, UserMeans, certify
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
+from conv4rec_experiments.distances import Distances, interval
 from conv4rec_experiments.exports import write_certificates
 from conv4rec_experiments.figures.certificates import draw_certificates
-from conv4rec_experiments.files import write_csv, write_text
+from conv4rec_experiments.files import write_text
 from conv4rec_experiments.judged_tables import read_events, read_losses, read_user_scores
 from conv4rec_experiments.log_probability_tables import LOG_PROBABILITY, read_held_out, read_paired, read_table
+from conv4rec_experiments.measured import Measured, measured_distance
+from conv4rec_experiments.parts import write_parts
 from conv4rec_experiments.report.page import Page, render
 from conv4rec_experiments.weight_files import read_network
 
@@ -26,6 +29,8 @@ __all__ = ["certificate_rows", "certify_log_probabilities", "certify_weights", "
 
 UNDECLARED = Protocol("neither")
 """What a file tells about how its data came about: nothing, so that theorems that need more refuse by name."""
+
+NO_DISTANCES = Distances({})
 
 UNDECLARED_PROFILE = Protocol("neither", profile="self-reconstruction")
 """The same for weights, whose encoder may have read what it is scored on."""
@@ -198,9 +203,19 @@ def table_evidence(
     return Evidence(cells=cells or 1, protocol=protocol, **parts)
 
 
-def certificate_rows(report: Report) -> list[dict[str, Any]]:
-    """Return one flat row for each certificate; nothing that they bound is measured here."""
-    return [row | {"measured": None, "measured_as": None} for row in report.rows()]
+def certificate_rows(report: Report, measured: Mapping[str, Measured] | None = None) -> list[dict[str, Any]]:
+    """Return one flat row for each certificate, with what it bounds where that could be measured."""
+    rows = []
+    for row in report.rows():
+        found = (measured or {}).get(str(row["theorem"]))
+        rows.append(
+            row
+            | {
+                "measured": None if found is None else found.value,
+                "measured_as": None if found is None else found.meaning,
+            }
+        )
+    return rows
 
 
 def write_report(
@@ -209,23 +224,33 @@ def write_report(
     origin: Mapping[str, Any] | None = None,
     receipt: Receipt | None = None,
     parts: Sequence[Mapping[str, Any]] = (),
+    distances: Distances = NO_DISTANCES,
 ) -> list[Path]:
     """Write the certificates of a report as page, JSON, CSV, LaTeX and figure into a folder; return their paths.
 
     Page and JSON file keep what is said about the origin, such as the file and what was declared; the page cites the
-    receipt. Rows of `conv4rec_experiments.parts.part_rows`, if there are any, have a table of their own.
+    receipt. Rows of `conv4rec_experiments.parts.part_rows`, if there are any, have a table of their own, and so has an
+    interval of distances (see `conv4rec_experiments.region_tables.compare_tables`).
     """
-    rows = certificate_rows(report)
+    measured = measured_distance(distances)
+    intervals = [interval("the model", report, distances.at_most)] if distances.parts else []
+    rows = certificate_rows(report, measured)
     record = report.record() | {"origin": dict(origin or {})}
     if parts:
         record["parts"] = list(parts)
     page = Page(
-        "Certificates of a model made elsewhere", report, parts=parts, facts=_facts(origin or {}), receipt=receipt
+        "Certificates of a model made elsewhere",
+        report,
+        measured=measured,
+        parts=parts,
+        intervals=intervals,
+        facts=_facts(origin or {}),
+        receipt=receipt,
     )
     return [
         write_text(folder / "report.html", render(page)),
         *write_certificates(rows, folder, record, delta=float(report.budget.total)),
-        *([write_csv(folder / "parts.csv", parts)] if parts else []),
+        *write_parts(parts, folder),
         *draw_certificates(rows, folder / "certificates"),
     ]
 

@@ -73,6 +73,8 @@ def as_options(sentence: str) -> str:
 
     >>> as_options("name the columns with columns=[...], or give implicit=True; correct level='stars'")
     "name the columns with --columns A,B,..., or give --implicit; correct --level 'stars'"
+    >>> as_options('leave them out with unknown_items="skip".')
+    'leave them out with --skip-unknown.'
     """
 
     def option(found: re.Match[str]) -> str:
@@ -82,7 +84,7 @@ def as_options(sentence: str) -> str:
             value = value.strip("[]").replace("'", "").replace(", ", ",")
         return f"--{name} {value}".rstrip()
 
-    return ARGUMENT.sub(option, sentence)
+    return ARGUMENT.sub(option, sentence).replace('unknown_items="skip"', "--skip-unknown")
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:

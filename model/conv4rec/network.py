@@ -16,15 +16,16 @@ from conv4rec.arguments import flag, whole_number
 from conv4rec.batches import ProfileBatch
 from conv4rec.errors import InputError
 
-__all__ = ["Activation", "Architecture", "Network"]
+__all__ = ["ACTIVATIONS", "Activation", "Architecture", "Network"]
 
 Activation = Literal["identity", "tanh", "relu"]
 
-_FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "identity": lambda value: value,
     "tanh": torch.tanh,
     "relu": torch.relu,
 }
+"""The activations by name."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,8 @@ class Network(nn.Module):
         # Laid out without values, so that no global random number is drawn.
         for layer in self.hidden.parameters():
             nn.init.zeros_(layer)
-        self._lift_activation = _FUNCTIONS[architecture.lift_activation]
-        self._code_activation = _FUNCTIONS[architecture.code_activation]
+        self._lift_activation = ACTIVATIONS[architecture.lift_activation]
+        self._code_activation = ACTIVATIONS[architecture.code_activation]
 
     def codes(self, profiles: ProfileBatch) -> torch.Tensor:
         """Lift and encode: return the code of each user, shape (user, channel, code).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,10 @@ from conv4rec.network import Architecture, Network
 from conv4rec.options import TrainingOptions
 from conv4rec.profiles import UNLIKELY, Prediction, high_levels, rank_gems
 from conv4rec.splits import Split
+
+if TYPE_CHECKING:
+    from conv4rec.newcomers import Newcomers, UnknownItems
+    from conv4rec.sources import Frame
 
 __all__ = ["Fitted", "Predictions", "ProfileKind"]
 
@@ -269,6 +273,40 @@ class Predictions:
         batch_users = self._batch_users()
         with chosen_threads(batch_users * data.n_items * data.n_levels, self.options.threads):
             return log_probabilities(self._logits(CellsByUser.of(split.profile)), part, split, batch_users=batch_users)
+
+    def for_new_users(self, history: Interactions | Frame, *, unknown_items: UnknownItems = "refuse") -> Newcomers:
+        """Return the same predictions for users whom training has not met, from a few interactions of each.
+
+        The encoder reads all that is in the history as the profile; nothing is trained again. Certificates of the
+        model speak of its own users, or of new users whose parts were made as theirs (T3).
+
+        Parameters
+        ----------
+        history : Interactions or data frame
+            What the new users did, at levels of the model. Who is also among the model's users is met anew: only the
+            history counts.
+        unknown_items : {"refuse", "skip"}
+            What happens to items that the model does not know.
+
+        Raises
+        ------
+        InputError
+            If a level or, unless it is to be skipped, an item is not the model's; see `conv4rec.newcomers.meet`.
+
+        Examples
+        --------
+        >>> from conv4rec import Conv4Rec
+        >>> frame = pl.DataFrame({"user": [1, 1, 2, 2, 3, 3] * 5, "item": list("abcdef") * 5, "level": [1, 2, 3] * 10})
+        >>> data = Interactions.from_frame(frame)
+        >>> model = Conv4Rec(channels=2, code=3, epochs=2, device="cpu").fit(data, progress=False)
+        >>> bo = pl.DataFrame({"user": ["bo", "bo", "bo"], "item": ["a", "b", "z"], "level": [3, 1, 2]})
+        >>> met = model.for_new_users(bo, unknown_items="skip")
+        >>> met.skipped.rows(), sorted(met.recommend(["bo"])["item"])
+        ([('bo', 'z')], ['c', 'd', 'e', 'f'])
+        """
+        from conv4rec.newcomers import meet
+
+        return meet(self._fitted(), self.options, history, unknown_items)
 
     def _fitted(self) -> Fitted:
         if self._state is None:

@@ -15,9 +15,18 @@ from hypothesis import strategies as st
 from conv4rec_bounds import Budget, Certificate, Evidence, Posterior, Protocol, RefusedError
 from conv4rec_bounds.formula import Formula
 from conv4rec_bounds.inversions import KL_UPPER
-from conv4rec_bounds.loss import smoothed_range
-from conv4rec_bounds.theorems.t8_pac_bayes import PAC_BAYES, PacBayes, moment
-from theorem_rows.common import DELTA
+from conv4rec_bounds.loss import smoothed_losses, smoothed_range
+from conv4rec_bounds.theorems.t8_pac_bayes import (
+    PAC_BAYES,
+    RATES,
+    PacBayes,
+    bernstein,
+    bernstein_level,
+    loss_range,
+    moment,
+    square_upper,
+)
+from theorem_rows.common import CELLS, DELTA
 from theorem_rows.t8 import FULL, drawn
 
 MOMENT = Formula(value=PAC_BAYES.where[moment], where={})
@@ -162,6 +171,83 @@ def test_step_4_the_divergence_is_jointly_convex(points: list[tuple[float, float
     assert kl(u.mean(), p.mean()) <= kl(u, p).mean() + 1e-12
 
 
+def growth(values: np.ndarray, rate: float, centre: float) -> np.ndarray:
+    """Return the factor by which one interaction moves the moment of the Bernstein bound."""
+    return np.exp(rate * (values - centre) + (math.log1p(-rate) + rate) * (values - centre) ** 2)
+
+
+rates = st.one_of(st.sampled_from(RATES), st.floats(1e-6, 0.999))
+
+
+@given(unit, unit, rates)
+def test_step_5_one_factor_lies_below_its_chord(value: float, centre: float, rate: float) -> None:
+    assert growth(np.array(value), rate, centre) <= (1 + rate * (value - centre)) * (1 + 1e-12)
+
+
+@given(st.lists(st.tuples(unit, unit), min_size=1, max_size=8), unit, rates)
+def test_step_5_factors_of_unequal_laws_have_the_moment_of_the_mean(pairs: list, centre: float, rate: float) -> None:
+    """Each variable is one of two values with equal chances."""
+    values = np.array(pairs)
+    moment = growth(values, rate, centre).mean(axis=1).prod()
+    assert moment <= math.exp(len(pairs) * rate * (values.mean() - centre)) * (1 + 1e-9)
+
+
+@given(st.lists(st.tuples(st.lists(unit, min_size=1, max_size=5), st.integers(1, 4)), min_size=1, max_size=3), unit)
+def test_step_5_holds_for_random_subsets_of_the_users_own_pools(users: list, centre: float) -> None:
+    drawn = [(pool, min(size, len(pool))) for pool, size in users]
+    mean = sum(n * float(np.mean(pool)) for pool, n in drawn)
+    moment = 1.0
+    for pool, n in drawn:
+        moment *= np.mean([growth(np.array(part), 0.5, centre).prod() for part in combinations(pool, n)])
+    assert moment <= math.exp(0.5 * (mean - centre * sum(n for _, n in drawn))) * (1 + 1e-9)
+
+
+@given(st.lists(st.floats(1e-6, 1), min_size=1, max_size=9), st.floats(0, 4))
+def test_mean_squares_are_rounded_up(shares: list[float], centre: float) -> None:
+    losses = smoothed_losses(np.log(np.array(shares)), np.full(len(shares), CELLS), 0.01)
+    exact = sum((Fraction(loss) - Fraction(centre)) ** 2 for loss in losses.losses.tolist()) / len(shares)
+    assert exact <= square_upper(losses, centre) <= float(exact) * (1 + 1e-12) + 1e-10
+
+
+@given(st.floats(0, 500), st.floats(0, 12), st.integers(10, 10**7))
+def test_the_rate_is_the_best_of_the_grid(ratio: float, square: float, size: int) -> None:
+    inputs = {"N": size, "delta": 0.01, "l_min": 0.0, "l_max": 12.0, "Lhat": 3.0, "D": ratio, "V_b": square}
+    chosen = PacBayes().complete(inputs)
+    bound = Formula(
+        value=PAC_BAYES.where[bernstein], where={k: PAC_BAYES.where[k] for k in (loss_range, bernstein_level)}
+    )
+    del inputs["Lhat"]
+    found = bound.number(**inputs, eta=chosen["eta"])
+    assert found <= min(bound.number(**inputs, eta=rate) for rate in RATES) * (1 + 1e-9)
+
+
+def test_losses_that_spread_little_are_certified_by_the_bernstein_form() -> None:
+    near = evaluate(replace(FULL, posterior=drawn(1_000, [2.1], [30.0], squares=[0.5])))
+    far = evaluate(replace(FULL, posterior=drawn(1_000, [2.1], [30.0])))
+    assert near.value < far.value
+    assert "choice of the rate" in near.attribution
+    assert "moment of the divergence" in far.attribution
+
+
+@pytest.mark.parametrize(
+    ("squares", "sentence"),
+    [
+        ([0.005], "below that of the mean loss"),
+        ([1.0, 1.0], "1 risks came with 2 squares"),
+        ([math.nan], "squares holds"),
+    ],
+)
+def test_squares_that_no_losses_have_are_refused(squares: list[float], sentence: str) -> None:
+    with pytest.raises(RefusedError, match=sentence):
+        drawn(1000, [2.1], [0.0], squares=squares)
+
+
+@pytest.mark.parametrize("centre", [math.nan, -1.0, 100.0])
+def test_a_centre_outside_the_losses_is_refused(centre: float) -> None:
+    with pytest.raises(RefusedError, match="squares were taken around"):
+        replace(drawn(1000, [2.0], [0.0]), centre=centre)
+
+
 @given(st.lists(st.lists(st.floats(1e-12, 1), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_averaged_probabilities_do_no_worse_than_the_draws_on_average(laws: list[list[float]]) -> None:
     draws = np.array(laws)
@@ -175,7 +261,7 @@ def evaluate(evidence: Evidence) -> Certificate:
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1e4))
 def test_the_bound_rises_with_the_measured_loss(first: float, second: float, ratio: float) -> None:
     low, high = sorted((first, second))
-    inputs = {"N": 500, "delta": 0.05, "l_min": 0.25, "l_max": 1.25, "D": ratio}
+    inputs = {"N": 500, "delta": 0.05, "l_min": 0.25, "l_max": 1.25, "D": ratio, "V_b": 0.1, "eta": 0.25}
     assert PAC_BAYES.lower(**inputs, Lhat=0.25 + low) <= PAC_BAYES.upper(**inputs, Lhat=0.25 + high)
 
 
@@ -188,7 +274,7 @@ def test_a_draw_that_the_prior_likes_better_never_gives_less_than_the_measured_l
 
 def test_a_level_below_zero_is_refused() -> None:
     """The event on which the bound holds has failed there, or the log-ratios are wrong."""
-    least = -math.log(MOMENT.number(N=1000) / DELTA)
+    least = -math.log(2 * MOMENT.number(N=1000) / DELTA)
     border = evaluate(replace(FULL, posterior=drawn(1000, [2.0], [least + 1e-9])))
     assert border.value == pytest.approx(2.0, abs=1e-3)
     for ratio in (least - 1e-9, -1e6):
@@ -200,7 +286,9 @@ def test_any_confidence_has_a_certificate() -> None:
     tiny = Fraction(1, 10**400)
     certificate = PacBayes().evaluate(FULL, tiny, Budget(tiny))
     shares = certificate.attribution
-    assert shares["confidence"] / shares["posterior against prior"] == pytest.approx(400 * math.log(10) / 35)
+    assert shares["confidence"] / shares["posterior against prior"] == pytest.approx(
+        (400 * math.log(10) + math.log(2)) / 35
+    )
 
 
 @pytest.mark.parametrize("size", [math.nan, 2.5, math.inf, True, "3", 0])
@@ -231,7 +319,7 @@ def test_the_range_under_masks_is_the_page_s(first: int, second: int, smoothing:
 
 def test_losses_at_the_top_of_their_range_give_the_top() -> None:
     found = drawn(10, [1.0], [0.0])
-    top = Posterior(10, [found.high], found.low, found.high, [0.0], uniform_risk=1.0)
+    top = Posterior(10, [found.high], [0.0], found.high, found.low, found.high, [0.0], uniform_risk=1.0)
     certificate = evaluate(replace(FULL, posterior=top))
     assert certificate.value == found.high
     assert math.fsum(certificate.attribution.values()) == certificate.terms["deviation"]

@@ -80,6 +80,7 @@ def pool_replicates() -> Iterator[tuple[float, float]]:
             NAMES,
             levels="finite pool",
             pool=size,
+            all_in_pool=inside.sum(axis=1),
         )
         certificate = evaluate(Evidence(18, PROTOCOL, gem_counts=counts))
         assert certificate.value is not None
@@ -101,7 +102,7 @@ def test_the_largest_pool_with_a_wanted_lower_end_may_be_chosen_after_looking() 
     rng, pools, each, times = np.random.default_rng(32), 64, 100, 200
     luckiest = rng.binomial(each, 0.5, size=(times, pools)).max(axis=1).tolist()
     paid, unpaid = (
-        sum(GEMS.lower(N=each, K=price, delta=DELTA, s=Fraction(high, each)) > 0.5 for high in luckiest)
+        sum(GEMS.lower(N=each, K=price, delta=DELTA, s=Fraction(high, each), J=0, M=each) > 0.5 for high in luckiest)
         for price in (pools, 1)
     )
     assert paid <= DELTA * times
@@ -112,7 +113,7 @@ def test_all_lower_ends_and_the_base_rate_are_told() -> None:
     certificate = evaluate(FULL)
     found = gem_counts(10_000)
     for name, size, high in zip(NAMES, found.in_pool.tolist(), found.high_in_pool.tolist(), strict=True):
-        exact = GEMS.lower(N=size, K=3, delta=Fraction(DELTA), s=Fraction(high, size))
+        exact = GEMS.lower(N=size, K=3, delta=Fraction(DELTA), s=Fraction(high, size), J=0, M=size)
         assert certificate.quantities[lower_end(name)] == exact
     assert certificate.value == certificate.quantities[lower_end("likelier")]
     assert certificate.target.endswith(": likelier)")
@@ -129,10 +130,17 @@ def test_pools_without_interactions_promise_nothing() -> None:
     assert (certificate.value, certificate.status) == (0.0, Status.VACUOUS)
 
 
-def test_the_reading_of_a_pool_needs_no_independence() -> None:
+def test_the_reading_of_a_pool_needs_no_independence_and_is_the_closer_one() -> None:
     found = replace(FULL, gem_counts=gem_counts(10_000, levels="finite pool", pool=20_000))
-    assert evaluate(found).value == evaluate(FULL).value
+    levels, pool = evaluate(FULL), evaluate(found)
+    assert pool.quantities["J"] / pool.quantities["M"] - 1e-15 <= pool.value
+    assert 1.4 < levels.terms["deviation"] / pool.terms["deviation"] < 2
+    assert (levels.quantities["J"], pool.quantities["M"]) == (0, 2500)
     assert evaluate(replace(found, held_out=held_out(20_000))).value is not None
+
+
+def pool_of(size: object, all_in_pool: list) -> dict:
+    return {"levels": "finite pool", "pool": size, "all_in_pool": all_in_pool}
 
 
 @pytest.mark.parametrize(
@@ -151,8 +159,14 @@ def test_the_reading_of_a_pool_needs_no_independence() -> None:
         ((10, 5, [1], [1], ("a",)), {"levels": "fair"}, "levels are 'fair'"),
         ((10, 5, [1], [1], ("a",)), {"pool": 20}, "exactly for a random subset"),
         ((10, 5, [1], [1], ("a",)), {"levels": "finite pool"}, "exactly for a random subset"),
-        ((10, 5, [1], [1], ("a",)), {"levels": "finite pool", "pool": 9}, "cannot be a subset of a pool of 9"),
-        ((10, 5, [1], [1], ("a",)), {"levels": "finite pool", "pool": 20.5}, "expected a whole number"),
+        ((10, 5, [1], [1], ("a",)), {"levels": "finite pool", "pool": 20}, "exactly for a random subset"),
+        ((10, 5, [1], [1], ("a",)), {"all_in_pool": [2]}, "exactly for a random subset"),
+        ((10, 5, [1], [1], ("a",)), pool_of(9, [2]), "cannot be a subset of a pool of 9"),
+        ((10, 5, [1], [1], ("a",)), pool_of(20.5, [2]), "expected a whole number"),
+        ((10, 5, [1], [1], ("a",)), pool_of(20, [2, 3]), "differ in length"),
+        ((10, 5, [1], [1], ("a",)), pool_of(20, [0]), "less than none or more than all of the 10 other"),
+        ((10, 5, [1], [1], ("a",)), pool_of(20, [12]), "less than none or more than all of the 10 other"),
+        ((10, 5, [1], [1], ("a",)), pool_of(20, [1.5]), "expected a list of integers"),
     ],
 )
 def test_what_cannot_have_been_counted_is_refused(arguments: tuple, options: dict, why: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING
 from conv4rec_experiments import cli, demo
+from conv4rec_experiments.explaining.files import EXPLAINED
 from conv4rec_experiments.fits.fitting import Settings as Fits
 from conv4rec_experiments.studies.receipt import load_receipt, write_receipt
 from toy_receipt import TABLE
@@ -61,7 +62,22 @@ def test_help_is_light():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("train", "certify", "plan", "demo", "study", "profile", "recommend", "gems"):
+    for command in (
+        "train",
+        "compare",
+        "evaluate",
+        "search",
+        "certify",
+        "plan",
+        "monitor",
+        "regions",
+        "demo",
+        "study",
+        "profile",
+        "recommend",
+        "gems",
+        "explain",
+    ):
         assert f"\n  {command} " in done.stdout
 
 
@@ -250,6 +266,39 @@ def test_profile_and_recommend_speak_of_the_users_asked_for(trained, capsys):
     assert "p_high" in capsys.readouterr().out
 
 
+def test_new_users_are_recommended_to(trained, tmp_path, capsys):
+    history = tmp_path / "history.csv"
+    history.write_text("who,item,rating\nann,3,1\nann,99,2\nbo,4,3\n")
+    ask = ("recommend", trained, "--history", history, "--user", "who", "-k", 3)
+    assert call(*ask) == 2
+    assert "item 99 is not among the 12 items of the model" in capsys.readouterr().err
+    assert call(*ask, "--skip-unknown") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Left out, as the run does not know these items: 99.\n")
+    assert printed.index("user ann") < printed.index("user bo")
+    assert call(*ask, "--skip-unknown", "--gems", "bo") == 0
+    printed = capsys.readouterr().out
+    assert "user ann" not in printed
+    assert "p_high" in printed
+
+
+def test_explain_prints_and_writes_and_is_forgotten_with_its_weights(data, tmp_path, capsys):
+    train = ("train", data, "--out", tmp_path, "--channels", 2, "--code", 2, "--device", "cpu", "--epochs")
+    assert call(*train, 1) == 0
+    titles = tmp_path.with_suffix(".csv")
+    titles.write_text("item,title\n7,Seven Samurai\n")
+    capsys.readouterr()
+    assert call("explain", tmp_path, "--user", 7, "--titles", titles) == 0
+    printed = capsys.readouterr().out
+    for words in ("variance_share", "explained.html", "mixing.pdf", "user.png", "catalogue.csv"):
+        assert words in printed
+    page = (tmp_path / "explained.html").read_text()
+    assert "Items of user 7<" in page
+    assert "Seven Samurai" in (tmp_path / "catalogue.csv").read_text()
+    assert call(*train, 2, "--resume") == 0
+    assert not [path for name in EXPLAINED for path in tmp_path.glob(name)]
+
+
 def test_study_and_demo_write_what_they_print(tmp_path, monkeypatch, capsys):
     few = Fits(starts=1, kept=1, screening=2, iterations=2, rounds=1)
     file = tmp_path / "few.toml"
@@ -308,6 +357,11 @@ ERRORS = {
     "unknown user": (["profile", "{run}", "99"], "99"),
     "user of another type": (["recommend", "{run}", "7", "ann"], "ann"),
     "a user beyond 64 bits": (["recommend", "{run}", "9" * 40], "9" * 40),
+    "nobody to explain": (["explain", "{run}", "--user", "99"], "user 99 is not in the data"),
+    "no titles": (["explain", "{run}", "--titles", "{folder}/bare.csv"], "no single column of titles"),
+    "nobody to recommend to": (["recommend", "{run}"], "give a file of new users with --history"),
+    "columns of no history": (["recommend", "{run}", "7", "--item", "x"], "--item says nothing without --history"),
+    "not in the history": (["recommend", "{run}", "99", "--history", "{data}"], "user 99 is not in the data"),
     "k": (["recommend", "{run}", "7", "-k", "0"], "-k"),
     "sizes": (["study", "--sizes", "1e3,many"], "many"),
     "nothing to certify": (["certify"], "give one thing to certify"),

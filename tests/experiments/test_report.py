@@ -200,7 +200,8 @@ def test_a_page_says_what_its_statements_are_not_about():
     assert list(glossary([pool])) == ["loss", "nats", "pool"]
     gems = certificate("T9-gems", 0.5, target="probability of a high level in a pool of hidden gems", side="lower")
     assert "not about single items or items pushed at users" in about([gems])[0]
-    assert "hidden gems" in glossary([gems])
+    assert list(glossary([gems])) == ["pool of hidden gems"]
+    assert list(glossary([gems, pool])) == ["loss", "nats", "pool of hidden gems", "pool"]
 
 
 def test_every_theorem_has_a_scope_and_a_sentence():
@@ -241,10 +242,31 @@ def test_a_page_cites_the_receipt_it_rests_on():
     for words in (receipt.short, receipt.hash, "1 / 40", "0.06 to 13.16 %", "missed 1 times in\n40"):
         assert words in page
     assert "Not counted in this receipt: T5." in page
-    assert 'class="held"' in page
+    assert counted["T6"].verdict == "not refuted; 40 replicates exclude only miss rates above 13.16 %"
+    assert f'<span class="few">{counted["T6"].verdict}</span>' in page
+    assert 'class="held"' not in page
     assert "another version" not in page
     older = replace(receipt, version="0.0.1")
     assert "another version than this page" in render(Page("A title", report_of(certificate("T6", 0.5)), receipt=older))
+
+
+@pytest.mark.parametrize(
+    ("replicates", "misses", "verdict"),
+    [
+        (1, 0, "not refuted; 1 replicate excludes only miss rates above 97.50 %"),
+        (71, 0, "not refuted; 71 replicates exclude only miss rates above 5.07 %"),
+        (72, 0, "held"),
+        (999, 45, "not refuted; 999 replicates exclude only miss rates above 5.99 %"),
+        (1000, 45, "held"),
+        (1000, 200, "refuted"),
+    ],
+)
+def test_few_replicates_are_said_to_be_few_and_what_they_exclude(replicates, misses, verdict):
+    table = certificates(*(row(seed, measured=0.75 if seed < misses else 0.1) for seed in range(replicates)))
+    receipt = make_receipt(table, {})
+    assert cited(receipt)["T6"].verdict == verdict
+    page = render(Page("A title", report_of(certificate("T6", 0.5)), receipt=receipt))
+    assert f">{verdict}</span>" in page
 
 
 def test_a_receipt_of_several_points_tells_the_worst_and_a_refuted_one_says_so():
@@ -254,6 +276,7 @@ def test_a_receipt_of_several_points_tells_the_worst_and_a_refuted_one_says_so()
         *(row(seed, size=3_000, measured=0.75 if seed < 30 else 0.0) for seed in range(40)),
     )
     found = cited(make_receipt(table, {}))["T6"]
+    assert found.verdict == "refuted"
     assert (found.lines, found.replicates, found.misses) == (3, 90, 30)
     assert (found.delta, found.tightness, found.holds) == ("1 % to 5 %", "0.667 to 5", False)
     assert found.worst.startswith("58.")

@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from safetensors.numpy import save_file
 from conv4rec.errors import InputError
 from conv4rec.network import Architecture
 from conv4rec_bounds import Evidence, HeldOut, Network, Paired, Protocol, RefusedError, Scored, UserMeans, certify
+from conv4rec_experiments import cli
 from conv4rec_experiments.log_probability_tables import read_held_out
 from conv4rec_experiments.strangers import certify_log_probabilities, certify_weights, write_report
 from conv4rec_experiments.weight_files import read_arrays, read_network
@@ -347,7 +350,11 @@ def test_cells_of_a_parquet_file_are_integers(tmp_path):
 def test_a_report_is_written_as_page_tables_and_figure(tmp_path):
     path = table(tmp_path / "table.csv", log_probability=[-1.0] * 400)
     report = certify_log_probabilities(path, protocol=INDEPENDENT, cells=9)
+    stale = tmp_path / "out" / "parts.csv"
+    stale.parent.mkdir()
+    stale.write_text("of an earlier report")
     written = {path.name for path in write_report(report, tmp_path / "out", {"file": "table.csv"})}
+    assert not stale.exists()
     assert {"report.html", *(f"certificates.{suffix}" for suffix in ("csv", "json", "tex", "pdf", "png"))} <= written
     assert "table.csv" in (tmp_path / "out" / "report.html").read_text()
     kept = json.loads((tmp_path / "out" / "certificates.json").read_text())
@@ -370,7 +377,16 @@ def run(folder, *arguments):
 
 
 def command(folder, line):
-    return run(folder, "-c", "from conv4rec_experiments.cli import main; main()", *line.split()[2:])
+    """Run a line of the console in a folder, in this process, and return what it printed."""
+    printed = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", "120")
+        patch.setattr(sys, "argv", line.split()[1:])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert ended.value.code == 0
+    return printed.getvalue()
 
 
 def test_the_page_on_a_peer_library_does_what_it_says(tmp_path):
@@ -393,6 +409,18 @@ def test_the_page_on_a_peer_library_does_what_it_says(tmp_path):
     )
     assert half - 0.1 < certified < half
     assert f"Recall@20 (share) ≥ {certified:.2f}"[:-1] in " ".join(command(tmp_path, lines[1]).split())
+    told = next(line for line in printed if line.startswith("at least"))
+    lower, upper, far = (float(number) for number in re.findall(r"\b0\.\d+", told))
+    assert 0 < lower < far < upper < 0.25
+    made = {path.name: path.read_bytes() for path in (tmp_path / "regions").iterdir()}
+    cut, certify_distance = (
+        next(line for block in blocks("strangers.md", "console") for line in block.splitlines() if word in line)
+        for word in ("conv4rec regions", "--laws laws.csv")
+    )
+    assert "4 segments of users over 50 groups of cells" in " ".join(command(tmp_path, cut).split())
+    assert made == {path.name: path.read_bytes() for path in (tmp_path / "regions").iterdir()}
+    shown = " ".join(command(tmp_path, certify_distance).split())
+    assert re.search(r"the model 0\.003\d* 0\.20\d* 0\.092\d* ", shown)
 
 
 def test_the_page_on_the_monitor_does_what_it_says(tmp_path):

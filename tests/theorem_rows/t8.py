@@ -10,20 +10,30 @@ from scipy.optimize import brentq
 
 from conv4rec_bounds import Certificate, Evidence, Posterior, Protocol
 from conv4rec_bounds.loss import smoothed_range
-from conv4rec_bounds.theorems.t8_pac_bayes import PacBayes
+from conv4rec_bounds.theorems.t8_pac_bayes import RATES, PacBayes
 from theorem_rows.common import CELLS, REPLICATES, certified_value, confidences, scored_evidence, unrefused_value
 from theorem_rows.row import Row
 
 ALPHA = 0.01
 
 
-def drawn(size: int, risks: object, log_ratios: object, cells: int = CELLS, **options: object) -> Posterior:
+CENTRE = 2.0
+
+
+def drawn(
+    size: int, risks: object, log_ratios: object, cells: int = CELLS, squares: object = None, **options: object
+) -> Posterior:
+    """Return draws whose losses, unless their squares are told, spread as far as losses in their range can."""
     low, high = smoothed_range(cells, cells, ALPHA)
-    return Posterior(size, risks, low, high, log_ratios, math.log(cells), **options)  # pyright: ignore
+    means = np.asarray(risks, dtype=float)
+    widest = (high - means) * (means - low) + (means - CENTRE) ** 2
+    around = widest if squares is None else squares
+    return Posterior(size, risks, around, CENTRE, low, high, log_ratios, math.log(cells), **options)  # pyright: ignore
 
 
 def evidence(size: int = 10_000, **options: object) -> Evidence:
-    return replace(scored_evidence(size), posterior=drawn(size, [2.0, 2.1], [30.0, 40.0], **options))
+    found = drawn(size, [2.0, 2.1], [30.0, 40.0], **{"squares": [1.0, 1.2]} | options)
+    return replace(scored_evidence(size), posterior=found)
 
 
 FULL = evidence()
@@ -33,13 +43,19 @@ def again(given: Evidence, certificate: Certificate) -> float:
     low, high = -math.log(0.99 + 0.01 / CELLS), math.log(CELLS / 0.01)
     size = given.posterior.size
     xi = math.sqrt(math.pi * size / 2) * (1 + 1 / (12 * size)) + 2 / 3
-    level, u = (35.0 + math.log(xi / 0.05)) / size, (2.05 - low) / (high - low)
+    level, u = (35.0 + math.log(xi / 0.025)) / size, (2.05 - low) / (high - low)
     assert math.isclose(certificate.quantities["c"], level, rel_tol=1e-12)
 
     def excess(p: float) -> float:
         return u * math.log(u / p) + (1 - u) * math.log((1 - u) / (1 - p)) - level
 
-    return low + (high - low) * brentq(excess, u, 1 - 1e-9, xtol=1e-15)
+    by_kl = low + (high - low) * brentq(excess, u, 1 - 1e-9, xtol=1e-15)
+    assert math.isclose(certificate.quantities["Delta_K"], by_kl - 2.05, rel_tol=1e-9)
+    price = (35.0 + math.log(8 / 0.025)) / size
+    rates = [2.0**-power for power in range(1, 9)]
+    square = 1.1 / (high - low) ** 2
+    by_bernstein = min((price + (-math.log(1 - rate) - rate) * square) / rate for rate in rates) * (high - low)
+    return min(by_kl, 2.05 + by_bernstein)
 
 
 def smoothed(law: np.ndarray) -> np.ndarray:
@@ -62,8 +78,9 @@ def replicates() -> Iterator[tuple[float, float]]:
         law = np.exp(logits - np.logaddexp.reduce(logits, axis=2, keepdims=True))
         losses = smoothed(law)
         risks = (losses * counts).sum(axis=(1, 2)) / size
+        squares = ((losses - CENTRE) ** 2 * counts).sum(axis=(1, 2)) / size * (1 + 1e-12)
         target = (losses * truth * each[:, None]).sum(axis=(1, 2)).mean() / size
-        found = drawn(size, np.nextafter(risks, np.inf), ratios, cells)
+        found = drawn(size, np.nextafter(risks, np.inf), ratios, cells, squares)
         yield certified_value(PacBayes(), Evidence(cells, Protocol("independent"), posterior=found)), float(target)
 
 
@@ -104,7 +121,8 @@ def inputs(draw: st.DrawFn) -> dict[str, float]:
     share = draw(st.one_of(st.just(0.0), st.just(1.0), st.floats(0, 1)))
     values = {"l_min": low, "l_max": low + width, "Lhat": min(low + share * width, low + width)}
     ratio = draw(st.one_of(st.floats(0, 100), st.floats(0, 1e9)))
-    return values | {"D": ratio, "N": draw(st.integers(1, 10**9)), "delta": draw(confidences)}
+    values |= {"D": ratio, "V_b": draw(st.floats(0, 1)) * width**2, "eta": draw(st.sampled_from(RATES))}
+    return values | {"N": draw(st.integers(1, 10**9)), "delta": draw(confidences)}
 
 
 ROW = Row(
@@ -118,7 +136,7 @@ ROW = Row(
         (replace(FULL, posterior=None), "no draws from a posterior"),
         (evidence(blind_prior=False), "the prior has seen"),
     ),
-    rises_in=("l_max", "D"),
+    rises_in=("D", "V_b"),
     vanishing=("c_0",),
     replicates=replicates,
     unrefused={"A1": self_reconstruction, "A2": bursts, "A3": prior_that_saw_the_scored_part},

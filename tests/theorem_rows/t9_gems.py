@@ -22,6 +22,8 @@ NAMES = ("all", "likely", "likelier")
 def gem_counts(size: int, **options: object) -> GemCounts:
     """Return three nested pools, of which the smallest is the best."""
     in_pool, high = [size // 2, size // 4, size // 8], [size * 25 // 100, size // 5, size * 11 // 100]
+    if "pool" in options:
+        options["all_in_pool"] = [held * options["pool"] // size for held in in_pool]  # pyright: ignore
     return GemCounts(size, size // 2, in_pool, high, NAMES, **({"levels": "independent"} | options))  # pyright: ignore
 
 
@@ -90,7 +92,9 @@ def inputs(draw: st.DrawFn) -> dict[str, Number]:
     """Draw a share as what it is, a count over N."""
     size = draw(st.integers(1, 10**9))
     share = Fraction(draw(st.integers(0, size)), size)
-    return {"s": share, "N": size, "K": draw(st.integers(1, 10**6)), "delta": draw(confidences)}
+    whole = draw(st.integers(size, 2 * 10**9))
+    found = {"J": draw(st.integers(0, whole)), "M": whole}
+    return found | {"s": share, "N": size, "K": draw(st.integers(1, 10**6)), "delta": draw(confidences)}
 
 
 ROW = Row(
@@ -107,8 +111,8 @@ ROW = Row(
         (evidence(levels="neither"), "neither independent given users and items"),
         (evidence(levels="finite pool", pool=10_000), "the subset is the whole pool"),
     ),
-    falls_in=("K",),
-    rises_in=("N", "delta"),
+    falls_in=("K", "M"),
+    rises_in=("N", "delta", "J"),
     vanishing=("c",),
     replicates=replicates,
     unrefused={"A1": pools_from_the_held_out_part, "A2": bursts},

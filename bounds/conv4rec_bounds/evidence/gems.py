@@ -30,8 +30,9 @@ class GemCounts:
         How the levels came about. ``"independent"``: given users and items, they are independent draws;
         ``"finite pool"``: the counted interactions are a uniformly random subset of a finite held-out pool, drawn with
         coins of its own; ``"neither"``.
-    pool
-        For the second reading: the number of all interactions of the held-out pool.
+    pool, all_in_pool
+        For the second reading: the number of all interactions of the finite held-out pool, and of those among them that
+        fell into each pool of gems, whether they were counted or not, shape (pool,).
     blind
         False if the pools were chosen with a look at the held-out part.
     untouched
@@ -56,6 +57,7 @@ class GemCounts:
     names: tuple[str, ...]
     levels: Levels = field(kw_only=True)
     pool: int | None = None
+    all_in_pool: NDArray[np.int64] | None = None
     blind: bool = True
     untouched: bool = True
 
@@ -64,7 +66,9 @@ class GemCounts:
         refuse_bad_size("the held-out part", self.size)
         if self.levels not in get_args(Levels):
             raise RefusedError(f"levels are {self.levels!r}; expected one of {', '.join(get_args(Levels))}")
-        for name in ("in_pool", "high_in_pool"):
+        for name in ("in_pool", "high_in_pool", "all_in_pool"):
+            if getattr(self, name) is None:
+                continue
             counts = np.array(getattr(self, name))
             if counts.ndim != 1 or counts.size == 0 or counts.dtype.kind not in "iu":
                 raise RefusedError(
@@ -89,12 +93,20 @@ class GemCounts:
                 f"a pool holds more than all of the {self.size} interactions, of which {self.high} have a high level; "
                 "count the pools in the same part"
             )
-        if (self.levels == "finite pool") != (self.pool is not None):
+        if {self.pool is not None, self.all_in_pool is not None} != {self.levels == "finite pool"}:
             raise RefusedError(
-                f"levels are {self.levels!r} and the pool is {self.pool}; expected its size exactly for a random "
-                "subset of a finite pool"
+                f"levels are {self.levels!r} and the finite pool is {self.pool}; expected its size and all_in_pool, "
+                "what of it fell into each pool of gems, exactly for a random subset of a finite pool"
             )
-        if self.pool is not None:
+        if self.pool is not None and self.all_in_pool is not None:
             refuse_bad_size("the finite pool", self.pool)
             if self.pool < self.size:
                 raise RefusedError(f"{self.size} interactions cannot be a subset of a pool of {self.pool}")
+            if self.all_in_pool.size != self.in_pool.size:
+                raise RefusedError("the lists of what fell into the pools differ in length; expected as many of each")
+            rest = self.all_in_pool - self.in_pool
+            if (rest < 0).any() or (rest > self.pool - self.size).any():
+                raise RefusedError(
+                    f"what was not counted of a pool is less than none or more than all of the {self.pool - self.size} "
+                    "other interactions; count the pools in the whole finite pool"
+                )

@@ -34,7 +34,11 @@ PREQUENTIAL = excess_formula(powers_price / N)
 
 def _not_in_order(evidence: Evidence) -> str | None:
     if evidence.prequential is None:
-        return "no blocks were given; pass the mean loss of blocks that were each scored by a predictor made before"
+        return (
+            "no blocks were given, and one trained model has none: this theorem needs fits to growing parts of the "
+            "data, each scored on the block that comes next; fit so in Python and pass Prequential(size, risk, "
+            "truth_loss) as the evidence's prequential; on a known law `conv4rec study certificates` does it"
+        )
     if not evidence.prequential.predictable:
         return (
             "a predictor had seen interactions of the block that it was scored on or of a later one, or read them in "

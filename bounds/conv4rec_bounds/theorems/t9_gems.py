@@ -6,10 +6,15 @@ with a high level, with probability at least :math:`1-\delta`, for all k at once
 .. math::
     P(\text{high}\mid G_k) \ge \mathrm{kl}^{-1}_-\left(s_k, \tfrac1{N_k}\log\tfrac K\delta\right) .
 
+Where they are a random subset of a finite pool, :math:`M_k` interactions of which fell into :math:`G_k`, exact tails
+without replacement say that at least :math:`J_k` of the :math:`M_k` have a high level.
+
 Examples
 --------
->>> GEMS.lower(N=1000, K=32, delta=Fraction(1, 20), s=Fraction(9, 10))
+>>> GEMS.lower(N=1000, K=32, delta=Fraction(1, 20), s=Fraction(9, 10), J=0, M=1000)
 0.8624899180100913
+>>> GEMS.lower(N=1000, K=32, delta=Fraction(1, 20), s=Fraction(9, 10), J=1756, M=2000)
+0.8779999999999999
 """
 
 import math
@@ -21,8 +26,9 @@ import sympy
 
 from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
-from conv4rec_bounds.evidence import Evidence
+from conv4rec_bounds.evidence import Evidence, GemCounts
 from conv4rec_bounds.formula import Formula, upper_quantities
+from conv4rec_bounds.hypergeometric import hypergeometric_lower
 from conv4rec_bounds.inversions import KlLower
 from conv4rec_bounds.rounding import Number, add_up, floor_float, split_exactly, surprisal
 from conv4rec_bounds.theorems.base import Assumption, Theorem, given
@@ -30,9 +36,13 @@ from conv4rec_bounds.theorems.base import Assumption, Theorem, given
 __all__ = ["GEMS", "HiddenGems", "lower_end"]
 
 N, K, delta_symbol = sympy.symbols("N K delta", positive=True)
-share, level = sympy.symbols("s c", nonnegative=True)
+share, level, least = sympy.symbols("s c J", nonnegative=True)
+whole = sympy.Symbol("M", positive=True)
 
-GEMS = Formula(value=KlLower(share, level), where={level: sympy.log(K / delta_symbol) / N})
+GEMS = Formula(
+    value=sympy.Max(KlLower(share, level), sympy.Min(share, least / whole)),
+    where={level: sympy.log(K / delta_symbol) / N},
+)
 
 
 def lower_end(name: str) -> str:
@@ -81,7 +91,7 @@ def _not_by_chance(evidence: Evidence) -> str | None:
 
 
 class HiddenGems(Theorem):
-    """T9-gems: the probability of a high level in pools of hidden gems, by the Chernoff bound and a union."""
+    """T9-gems: the probability of a high level in pools of hidden gems, by a tail bound for each and a union."""
 
     number = "T9-gems"
     title = "Hidden gems"
@@ -104,7 +114,7 @@ class HiddenGems(Theorem):
             _not_by_chance,
         ),
     )
-    example: ClassVar[Mapping[str, Number]] = {"N": 1_000, "K": 32, "delta": 0.05, "s": 0.9}
+    example: ClassVar[Mapping[str, Number]] = {"N": 1_000, "K": 32, "delta": 0.05, "s": 0.9, "J": 0, "M": 1_000}
     moves = ("N", "K", "delta", "s")
 
     @property
@@ -120,13 +130,18 @@ class HiddenGems(Theorem):
         # Where nothing fell into a pool its lower end is 0, as if one low level had.
         sizes = [max(1, held) for held in found.in_pool.tolist()]
         shares = [Fraction(high, size) for high, size in zip(found.high_in_pool.tolist(), sizes, strict=True)]
-        balls = [GEMS.enclose(N=N_k, K=count, delta=paid, s=s) for N_k, s in zip(sizes, shares, strict=True)]
+        least, whole = self._least(found, paid / count)
+        balls = [
+            GEMS.enclose(N=N_k, K=count, delta=paid, s=s, J=J_k, M=M_k)
+            for N_k, s, J_k, M_k in zip(sizes, shares, least, whole, strict=True)
+        ]
         ends = [max(0.0, floor_float(ball["value"])) for ball in balls]
         best = ends.index(max(ends))
         value, measured = ends[best], float(shares[best])
         terms = dict(zip(("certified share", "deviation"), add_up(measured, [value, measured - value]), strict=True))
         split = split_exactly(terms["deviation"], [math.log(count), surprisal(paid)])
         exact = {"N": float(sizes[best]), "K": float(count), "s": measured, "base rate": found.high / found.size}
+        exact |= {"J": float(least[best]), "M": float(whole[best])}
         return self.certificate(
             value=value,
             trivial=0.0,
@@ -139,3 +154,16 @@ class HiddenGems(Theorem):
             | {lower_end(name): end for name, end in zip(found.names, ends, strict=True)},
             spent=paid,
         )
+
+    def _least(self, found: GemCounts, share: Fraction) -> tuple[list[int], list[int]]:
+        """Return how many interactions of each pool of gems have a high level at least, and how many there are.
+
+        Exact tails need the finite pool: levels of unequal chances have no law that their number alone would tell.
+        """
+        counted = found.in_pool.tolist()
+        if found.all_in_pool is None:
+            return [0] * len(counted), [max(1, held) for held in counted]
+        whole = found.all_in_pool.tolist()
+        rows = zip(found.high_in_pool.tolist(), counted, whole, strict=True)
+        least = [hypergeometric_lower(high, held, total, share) if held else 0 for high, held, total in rows]
+        return least, [max(1, total) for total in whole]

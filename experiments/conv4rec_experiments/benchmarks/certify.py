@@ -83,7 +83,9 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
         untouched=Untouched(HELD_OUT, losses, own),
         prequential=Prequential(SCORED, losses, own, distance=0.01),
         ensemble=Ensemble(SCORED, np.full(4, losses), np.full(4, 1e5), own),
-        posterior=Posterior(SCORED, np.full(4, losses), 0.0, 17.0, np.full(4, 1e5), uniform_risk=float(np.log(cells))),
+        posterior=Posterior(
+            SCORED, np.full(4, losses), np.full(4, 3.0), losses, 0.0, 17.0, np.full(4, 1e5), float(np.log(cells))
+        ),
         compressed=Compressed(logs, counts, held_out.smoothing, 100, {"weights": 800}, float(np.log(cells))),
         rounds=Rounds(rng.poisson(0.5, size=(4, *blank.shape)), blank, "users", "groups of cells"),
         cell_counts=CellCounts.of_table(rng.poisson(0.5, size=(1_000, 1_000))),

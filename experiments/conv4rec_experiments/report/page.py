@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conv4rec_bounds import Report
     from conv4rec_experiments.distances import Interval
     from conv4rec_experiments.evaluation import Loss
-    from conv4rec_experiments.measuring import Measured
+    from conv4rec_experiments.measured import Measured
     from conv4rec_experiments.studies.receipt import Receipt
 
 __all__ = ["Figure", "Page", "render"]

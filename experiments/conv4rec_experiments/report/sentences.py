@@ -32,7 +32,7 @@ SCOPES: Mapping[str, str] = {
 """What a certificate is about and what not, by the first of these words that its target has."""
 
 OTHERS: Mapping[str, str] = {
-    "draw": "networks drawn around the trained weights, and not about the trained network itself",
+    "draw": "networks drawn near a prior or the trained weights, and not about the trained network itself",
     "mixture": "a mixture of predictors, and not about the last of them",
 }
 """Which predictor a certificate is about, if not the one that is shipped, by a word of its target."""
@@ -43,12 +43,14 @@ GLOSSARY: Mapping[str, str] = {
     "nats": "unit of losses: natural logarithms; 0.69 nats are one bit, and 0.01 nats one percent of probability",
     "total variation": "the largest difference between two laws in the probability of any event, from 0 to 1",
     "smoothed": "the model with a little of the uniform law mixed in, so that no loss is infinite",
-    "draw": "a network drawn around the trained weights, and not the trained network itself",
-    "pool": "a fixed set of interactions that exist already; its law is what a blind pick from it would give",
-    "hidden gems": "items that a user is unlikely to come upon and that the model expects him to like",
+    "draw": "a network drawn near a prior or the trained weights, and not the trained network itself",
+    "pool of hidden gems": "pairs of user and item that the model picks: items that the user is unlikely to come upon "
+    "and is expected to like; something else than a finite pool of interactions",
+    "pool": "a finite pool: a fixed set of interactions that exist already; its law is what a blind pick from it would "
+    "give",
     "user mix": "every user counts by the share of interactions that he has in that part",
 }
-"""Words of targets that not everybody knows."""
+"""Words of targets that not everybody knows; a word that is part of a longer one comes after it."""
 
 
 def reason(row: Mapping[str, Any]) -> str:
@@ -87,7 +89,13 @@ def about(certificates: Iterable[Certificate]) -> list[str]:
 def glossary(certificates: Iterable[Certificate]) -> dict[str, str]:
     """Explain the words that the targets of the certificates have, in the order of the glossary."""
     targets = " ".join(found.target for found in certificates)
-    return {words: meaning for words, meaning in GLOSSARY.items() if words in targets}
+    found = {}
+    for words, meaning in GLOSSARY.items():
+        if words in targets:
+            found[words] = meaning
+            # A word that stands only inside a longer one means something else there.
+            targets = targets.replace(words, "")
+    return found
 
 
 def headline(report: Report, failure: float | None = None) -> str:

@@ -14,7 +14,7 @@ from conv4rec_experiments.report.sentences import about, leading, statement
 
 if TYPE_CHECKING:
     from conv4rec_bounds import Certificate, Report
-    from conv4rec_experiments.measuring import Measured
+    from conv4rec_experiments.measured import Measured
     from conv4rec_experiments.report.cited import Cited
     from conv4rec_experiments.report.ledger import Ledger, Payment
 

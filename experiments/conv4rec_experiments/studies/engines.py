@@ -6,14 +6,16 @@ wherever it is computed. Engines yield parts in the order in which they are fini
 
 import os
 import signal
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
 from threading import Thread
 from types import ModuleType
 
@@ -24,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from conv4rec.errors import InputError
 from conv4rec_experiments.studies.study import Part, Study, software
 
-__all__ = ["Finished", "Measure", "Rows", "Work", "engine"]
+__all__ = ["Finished", "Measure", "Rows", "Work", "end_second_reading", "engine"]
 
 Rows = dict[str, pl.DataFrame]
 Measure = Callable[[Study, Part], Rows]
@@ -91,12 +93,19 @@ def engine(work: Work, parts: Sequence[Part], workers: int, scheduler: str | Non
     return _in_processes(work, parts, min(workers, len(parts)))
 
 
+def end_second_reading() -> None:
+    """End a worker that is still reading the script of its parent: the parent says what is wrong, and nobody else."""
+    # Spawned processes have this mark until the script is read; without a guard it would start workers of its own.
+    if getattr(current_process(), "_inheriting", False):
+        sys.exit(1)
+
+
 def _in_processes(work: Work, parts: Sequence[Part], workers: int) -> Generator[Finished]:
     """Keep every worker busy with one part; after a death start anew with what is not finished."""
     waiting, deaths = deque(parts), Counter[Part]()
     while waiting:
         lost: list[Part] = []
-        with _pool(workers) as pool:
+        with _pool(workers) as (pool, begun):
             running: dict[Future[Rows], Part] = {}
             while (waiting or running) and not lost:
                 while waiting and len(running) < workers and not lost:
@@ -120,24 +129,29 @@ def _in_processes(work: Work, parts: Sequence[Part], workers: int) -> Generator[
                     yield part, future.result()
                 except BrokenProcessPool:
                     lost.append(part)
+        if lost and not begun.is_set():
+            raise InputError(
+                f"No worker process came to its work; with {workers} workers a script is read by each of them: call "
+                "run under `if __name__ == '__main__':`, or ask for one worker."
+            )
         deaths.update(lost)
         waiting.extendleft(reversed(lost))
         if lost and max(deaths.values()) >= TRIES:
             raise InputError(
                 f"A worker process died {TRIES} times at the same part, perhaps for want of memory; what was finished "
-                "is kept; run the study again with fewer workers or a smaller batch, and from a script only under "
-                "`if __name__ == '__main__':`."
+                "is kept; run the study again with fewer workers or a smaller batch."
             )
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Hold worker processes that live no longer than the block, nor than this process, however either ends."""
+def _pool(workers: int) -> Iterator[tuple[ProcessPoolExecutor, Event]]:
+    """Hold worker processes that live no longer than the block, nor than this process, and say whether any began."""
     context = get_context("spawn")
     reader, life = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(reader,))
+    begun = context.Event()
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(reader, begun))
     try:
-        yield pool
+        yield pool, begun
     finally:
         # Whatever still runs is not wanted any more: without the pipe the workers end at once.
         life.close()
@@ -145,8 +159,9 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         reader.close()
 
 
-def _begin(reader: Connection) -> None:
+def _begin(reader: Connection, begun: Event) -> None:
     """Leave interrupts to the parent, and end when its end of the pipe is gone."""
+    begun.set()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with, args=(reader,), daemon=True).start()
 

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from conv4rec.errors import InputError
 from conv4rec_experiments.files import write_bytes, write_json, write_text
-from conv4rec_experiments.studies.engines import Measure, Rows, Work, engine
+from conv4rec_experiments.studies.engines import Measure, Rows, Work, end_second_reading, engine
 from conv4rec_experiments.studies.replicates import measure as measure_replicates
 from conv4rec_experiments.studies.study import Part, Study, software
 from conv4rec_experiments.studies.study_file import written
@@ -96,6 +96,7 @@ def run(
         If a truth cannot be made; if the folder belongs to another study or another run is at work in it; if workers
         die again and again; if the scheduler does not answer.
     """
+    end_second_reading()
     parts = study.parts()
     # A truth that cannot be made is refused before anything is computed or written.
     for choice in study.truths:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
-from inspect import Parameter, signature
+from inspect import signature
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
@@ -72,10 +72,9 @@ class TruthChoice:
             raise InputError(f"There is no truth named {self.name!r}; {nearest(self.name, TRUTHS)}")
         if self.seed < 0:
             raise InputError(f"The seed of the truth {self.name} is {self.seed}; expected a whole number from 0 on.")
-        parameters = list(signature(TRUTHS[self.name]).parameters.values())[1:]
-        known = [parameter.name for parameter in parameters]
+        known = list(signature(TRUTHS[self.name]).parameters)[1:]
         for option in self.options:
-            if option not in known and not any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
+            if option not in known:
                 raise InputError(f"The truth {self.name} has no option {option!r}; {nearest(option, known)}")
 
     def make(self) -> Truth:
@@ -90,13 +89,16 @@ class TruthChoice:
 
 @cache
 def _made(name: str, seed: int, options: str) -> Truth:
+    given = json.loads(options)
+    # Several truths may be made of files: they go by the names that they are given.
+    called = f"{given['name']} ({name})" if "name" in given else name
     try:
-        return TRUTHS[name](seed, **json.loads(options))
-    except InputError as error:
-        raise InputError(f"The truth {name} cannot be made: {error}") from error
+        return TRUTHS[name](seed, **given)
+    except (InputError, OSError) as error:
+        raise InputError(f"The truth {called} cannot be made: {error}") from error
     except TypeError as error:
         raise InputError(
-            f"The truth {name} cannot be made with the options {options}: {error}; correct them."
+            f"The truth {called} cannot be made with the options {options}: {error}; correct them."
         ) from error
 
 

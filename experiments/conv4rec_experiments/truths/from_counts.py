@@ -106,7 +106,15 @@ def truth_from_interactions(interactions: Interactions, seed: int = 0, **options
 
 
 def truth_from_file(
-    seed: int = 0, *, path: str | PathLike[str], reading: Mapping[str, Any] | None = None, **options: Any
+    seed: int = 0,
+    *,
+    path: str | PathLike[str],
+    reading: Mapping[str, Any] | None = None,
+    channels: int = 2,
+    code: int = 2,
+    profile_share: float = 0.5,
+    smoothing: float = 5.0,
+    name: str = "from_counts",
 ) -> Truth:
     """Make a truth of a file of interactions as `truth_from_counts` does, with the same options.
 
@@ -119,4 +127,12 @@ def truth_from_file(
     """
     from conv4rec.reading import read
 
-    return truth_from_interactions(read(Path(path), **(reading or {})), seed, **options)
+    return truth_from_interactions(
+        read(Path(path), **(reading or {})),
+        seed,
+        channels=channels,
+        code=code,
+        profile_share=profile_share,
+        smoothing=smoothing,
+        name=name,
+    )

@@ -246,3 +246,30 @@ def test_a_truth_that_cannot_be_made_is_refused_by_name_before_anything_is_compu
         runs(study, tmp_path / "study")
     assert begun(tmp_path / "study") == 0
     assert not (tmp_path / "study").exists()
+
+
+def test_a_truth_of_a_file_goes_by_the_name_that_it_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "empty.csv"
+    path.write_text("user,item\n")
+    for options, words in (
+        ({"name": "shop"}, r"The truth shop \(from_counts\) cannot be made: .*empty.csv: there are no rows"),
+        ({}, r"The truth from_counts cannot be made: .*empty.csv: there are no rows"),
+    ):
+        with pytest.raises(InputError, match=words):
+            TruthChoice("from_counts", options={"path": str(path)} | options).make()
+
+
+def test_a_script_without_a_guard_gets_one_sentence_and_no_tracebacks_of_workers(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from conv4rec_experiments.studies.parts import run\n"
+        "from conv4rec_experiments.studies.study import Study, TruthChoice\n"
+        "study = Study('tiny', (TruthChoice('small'),), sizes=(1_000, 2_000), seeds=(0,))\n"
+        "run(study, Path('out'), workers=2, progress=False)\n"
+    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.splitlines()[-1].startswith("conv4rec.errors.InputError: No worker process came to its work")
+    assert "under `if __name__ == '__main__':`" in done.stderr

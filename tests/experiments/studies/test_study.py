@@ -121,6 +121,12 @@ def test_a_study_file_is_read(tmp_path: Path) -> None:
     path.write_text(tables)
     assert Study.from_toml(path).truths == (TruthChoice("reference", 2, {"users": 7}),)
     assert isinstance(Study.from_toml(path).truths[0].options["users"], int)
+    options = {"path": "ratings.csv", "smoothing": 2, "name": "shop"}
+    made_of = f"options = {{ {', '.join(f'{key} = {json.dumps(value)}' for key, value in options.items())} }}"
+    path.write_text(FILE.replace('truths = ["small"]', f'[[truths]]\nname = "from_counts"\n{made_of}'))
+    (choice,) = Study.from_toml(path).truths
+    assert choice == TruthChoice("from_counts", 0, options)
+    assert isinstance(choice.options["smoothing"], float)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

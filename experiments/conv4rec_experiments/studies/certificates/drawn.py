@@ -101,12 +101,18 @@ def pac_bayes(replicate: Replicate, delta: float) -> Statements:
     def make() -> tuple[Evidence, float]:
         draws, part, cells = _draws(replicate), replicate.last, replicate.truth.cells
         low, high = smoothed_range(cells, cells, DEFAULT_SMOOTHING)
-        logs = np.log((1 - DEFAULT_SMOOTHING) * np.exp(draws.draws) + DEFAULT_SMOOTHING / cells)
+        # The predictor of the first half comes last.
+        laws = np.exp(np.concatenate([draws.draws, replicate.before[None]]))
+        *logs, early = np.log((1 - DEFAULT_SMOOTHING) * laws + DEFAULT_SMOOTHING / cells)
         # Rounded up by more than sums of so many terms can lose.
         risks = np.array([mean_loss(part, log_law) * (1 + 1e-12) for log_law in logs]).clip(low, high)
+        centre = float(np.clip(mean_loss(replicate.sample.blocks[:-1].sum(axis=0), early), low, high))
+        squares = np.array([mean_loss(part, -np.square(log_law + centre)) * (1 + 1e-12) for log_law in logs])
         posterior = Posterior(
             int(part.sum()),
             risks,
+            squares,
+            centre,
             low,
             high,
             draws.log_ratios,
