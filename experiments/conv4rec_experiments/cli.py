@@ -86,7 +86,9 @@ def train(
     weight_decay: Annotated[float | None, typer.Option(help="Penalty on encode and decode.")] = None,
     profile_dropout: Annotated[float | None, typer.Option(help="Share of a profile left out in training.")] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Epochs without a better validation loss.")] = None,
-    redraw: Annotated[bool, typer.Option("--redraw", help="Draw profile and scored anew in every epoch.")] = False,
+    redraw: Annotated[
+        bool | None, typer.Option("--redraw/--no-redraw", help="Draw profile and scored anew in every epoch.")
+    ] = None,
     prior_share: Annotated[
         float | None, typer.Option(help="Share of the scored part that also trains a prior, for T8.")
     ] = None,
@@ -117,7 +119,7 @@ def train(
         "weight_decay": weight_decay,
         "profile_dropout": profile_dropout,
         "patience": patience,
-        "redraw": redraw or None,
+        "redraw": redraw,
         "seed": seed,
         "device": device,
     }

@@ -45,6 +45,11 @@ class Met(Fitted):
         return self.seen
 
     @cached_property
+    def trained(self) -> CellsByUser:
+        """The histories, likewise."""
+        return self.seen
+
+    @cached_property
     def known(self) -> CellsByUser:
         """The histories: nothing else is known of a newcomer."""
         return self.seen

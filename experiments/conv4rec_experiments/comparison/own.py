@@ -23,7 +23,7 @@ Codes = NDArray[np.int64]
 OWN = "Conv4Rec"
 """Its name in tables."""
 
-PROFILE: Final[ProfileKind] = "history"
+PROFILE: Final[ProfileKind] = "training"
 """What the encoder reads: the training part."""
 
 
@@ -56,7 +56,7 @@ def fitted_conv4rec(model: Conv4Rec) -> Fitted:
 
 
 def complete(options: Options) -> dict[str, Any]:
-    """Return all arguments of `conv4rec.Conv4Rec` but the seed: those given, ``redraw``, and the defaults.
+    """Return all arguments of `conv4rec.Conv4Rec` but the seed: those given, and the defaults.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def complete(options: Options) -> dict[str, Any]:
     (7, True, False)
     """
     defaults = {name: each.default for name, each in signature(Conv4Rec).parameters.items() if name != "seed"}
-    return defaults | {"redraw": True} | dict(options)
+    return defaults | dict(options)
 
 
 def fit_conv4rec(task: Task, options: Options) -> Fitted:

@@ -41,7 +41,6 @@ def test_a_task_is_trained_on_new_draws_with_its_own_seed(split, model) -> None:
     assert not complete({"redraw": False})["redraw"]
 
 
-@pytest.mark.xfail(strict=True, reason="predictions cannot yet read the training part alone")
 def test_the_encoder_does_not_read_the_validation_part(split, model) -> None:
     kept = split.part != Part.VALIDATION
     without = Split(split.interactions.subset(kept), split.part[kept], split.protocol, split.seed)
