@@ -108,13 +108,16 @@ def test_train_says_what_was_read_and_what_comes_next(trained, data, capsys):
     assert "conv4rec certify" in printed
 
 
-def test_train_resumes(trained, data, capsys):
-    code = call(
-        *("train", data, "--out", trained, "--channels", 2, "--code", 3),
-        *("--epochs", 3, "--device", "cpu", "--resume"),
-    )
-    assert code == 0
+def test_train_resumes(data, tmp_path, capsys):
+    options = tmp_path / "options.json"
+    options.write_text('{"channels": 2, "code": 3, "schedule": "constant"}')
+    arguments = ("train", data, "--out", tmp_path / "run", "--options", options, "--device", "cpu")
+    assert call(*arguments, "--epochs", 1) == 0
+    assert call(*arguments, "--epochs", 3, "--resume") == 0
     assert "Trained 3 epochs" in capsys.readouterr().out
+    # A step size that falls with the number of epochs makes it another training.
+    assert call("train", data, "--out", tmp_path / "run", "--device", "cpu", "--resume") == 2
+    assert "belongs to a training with other data, sizes or options" in capsys.readouterr().err
 
 
 def test_certify_prints_and_writes(trained, capsys):
@@ -295,7 +298,7 @@ def test_explain_prints_and_writes_and_is_forgotten_with_its_weights(data, tmp_p
     page = (tmp_path / "explained.html").read_text()
     assert "Items of user 7<" in page
     assert "Seven Samurai" in (tmp_path / "catalogue.csv").read_text()
-    assert call(*train, 2, "--resume") == 0
+    assert call(*train, 1, "--resume") == 0
     assert not [path for name in EXPLAINED for path in tmp_path.glob(name)]
 
 
@@ -448,7 +451,7 @@ def test_a_new_training_replaces_the_whole_run(data, tmp_path, capsys):
     assert call(*train, 2, "--force", "--device", "abacus") == 2
     assert (tmp_path / "model.json").exists()
     assert all(path.exists() for path in stale)
-    assert call(*train, 2, "--resume") == 0
+    assert call(*train, 1, "--resume") == 0
     assert not any(path.exists() for path in stale)
     old()
     assert call(*train, 1, "--force", "--weight-decay", 0.5, "--profile-dropout", 0, "--patience", 3) == 0

@@ -20,7 +20,7 @@ from conv4rec_experiments.codes.streams import LARGEST, Reader, Writer, code_int
 from conv4rec_experiments.evaluation import evaluate
 from conv4rec_experiments.runs import certify_run, write_evaluation
 
-SIZES = Architecture(n_items=6, n_levels=3, channels=2, code=3)
+SIZES = Architecture(n_items=6, n_levels=3, channels=2, code=3, shared_maps=False)
 
 
 def trained(split_by=split_by_coin, epochs=1, **options):

@@ -15,8 +15,18 @@ from conv4rec import Conv4Rec, Part
 from conv4rec_experiments import cli, runs
 
 USERS = 110
-SIZES = ("--channels", 2, "--code", 4, "--device", "cpu")
-TRAINING = ("--epochs", 60, "--learning-rate", 0.02, "--patience", 20, "--redraw")
+# Small data of few items: every channel has its own maps, and little holds them back.
+OPTIONS = {
+    "channels": 2,
+    "code": 4,
+    "shared_maps": False,
+    "epochs": 60,
+    "patience": 60,
+    "learning_rate": 0.05,
+    "weight_decay": 1e-4,
+    "bias_decay": 1e-3,
+    "device": "cpu",
+}
 
 
 def call(*arguments: object) -> int:
@@ -85,7 +95,9 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     make, options = CASES[request.param]
     frame, folder = make(np.random.default_rng(0)), tmp_path_factory.mktemp("odd")
     frame.write_csv(folder / "interactions.csv")
-    assert call("train", folder / "interactions.csv", *options, *SIZES, *TRAINING, "--out", folder / "run") == 0
+    (folder / "options.json").write_text(json.dumps(OPTIONS))
+    trained_with = "--options", folder / "options.json"
+    assert call("train", folder / "interactions.csv", *options, *trained_with, "--out", folder / "run") == 0
     return Trained(folder / "run", frame, options, Conv4Rec.load(folder / "run"))
 
 

@@ -87,7 +87,7 @@ def test_a_plan_for_t9_is_what_the_certificate_says():
 
 
 def test_a_plan_for_t1_is_what_the_certificate_says():
-    architecture = Architecture(n_items=7, n_levels=2, channels=2, code=3)
+    architecture = Architecture(n_items=7, n_levels=2, channels=2, code=3, shared_maps=False)
     network = Network(weights(architecture), "identity", "tanh")
     norms = RadiusClass.of(network).norms
     setting = Setting(items=7, levels=2, channels=2, code=3, norms=norms, risk=2.0)
@@ -107,7 +107,7 @@ def test_sizes_are_those_of_the_model():
         assert {name: inputs[f"p_{LAYERS[name].letter}"] for name in shapes} == {
             name: math.prod(shape) for name, shape in shapes.items()
         }
-    cap = Network(weights(Architecture(11, 3, 2, 5)), "identity", "tanh").code_cap
+    cap = Network(weights(Architecture(11, 3, 2, 5, shared_maps=False)), "identity", "tanh").code_cap
     assert setting.inputs()["h_max"] == cap
     assert replace(setting, code_activation="relu").inputs()["h_max"] == math.inf
     assert replace(setting, cells=20).inputs()["q"] == 20

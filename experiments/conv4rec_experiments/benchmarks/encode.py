@@ -19,7 +19,7 @@ def encode_ratios(items: tuple[int, ...] = (1_000, 10_000, 50_000)) -> Iterator[
     rng = np.random.default_rng(0)
     smallest = 0.0
     for n_items in items:
-        network = Network(Architecture(n_items=n_items, n_levels=LEVELS, channels=3, code=50))
+        network = Network(Architecture(n_items=n_items, n_levels=LEVELS, channels=3, code=50, shared_maps=False))
         chosen = np.stack([rng.choice(n_items, OBSERVED, replace=False) for _ in range(USERS)])
         user, item = np.repeat(np.arange(USERS), OBSERVED), chosen.ravel()
         level = rng.integers(LEVELS, size=item.size)

@@ -33,7 +33,7 @@ def learned_weights(architecture: Architecture, fixed: Sequence[str] = ()) -> in
     Examples
     --------
     >>> learned_weights(Architecture(n_items=10, n_levels=5, channels=3, code=4, level_offset=False))
-    332
+    172
     """
     return sum(math.prod(shape) for name, shape in architecture.shapes().items() if name not in fixed)
 
@@ -46,7 +46,7 @@ def without_mixing(architecture: Architecture) -> Architecture:
 
     Examples
     --------
-    >>> ours = Architecture(n_items=1000, n_levels=10, channels=3, code=50)
+    >>> ours = Architecture(n_items=1000, n_levels=10, channels=3, code=50, shared_maps=False)
     >>> other = without_mixing(ours)
     >>> other.channels, other.code, learned_weights(ours), learned_weights(other, FIXED)
     (10, 15, 311710, 311650)
