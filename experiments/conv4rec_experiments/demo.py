@@ -38,14 +38,17 @@ GEMS_CAPTION = (
 )
 SHARED = ("channels", "code", "lift_activation", "code_activation")
 TRAINING: Mapping[str, Any] = {
+    "shared_maps": False,
     "level_offset": False,
     "epochs": 400,
     "patience": 40,
     "batch_users": 40,
     "learning_rate": 0.03,
+    "schedule": "constant",
     "weight_decay": 0.0,
     "bias_decay": 0.0,
-    "profile_dropout": 0.0,
+    "balance": 0.0,
+    "redraw": False,
     "precision": "float64",
     "device": "cpu",
 }
