@@ -26,7 +26,7 @@ class Draws:
     For new draws each user gets a share :math:`s`, uniform between the two `profile_shares`, and a coin with this
     chance of heads for every item (masked splits) or for every interaction of the profile and scored parts; heads goes
     to the profile. A masked split's softmax leaves out all items with heads. Another's leaves out the items of the
-    drawn profile if no user and item meet twice in the data: what was read cannot come again.
+    drawn profile if no user and item meet twice in the parts that training sees: what was read cannot come again.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Draws:
         self.shares = options.profile_shares
         if self.redraw:
             self.pool = CellsByUser.of(split.profile, split.scored)
-            self.hides_profile = not split.masked and not split.interactions.has_repeats
+            self.hides_profile = not split.masked and not _meet_twice(split)
             self.count = self.pool.count
             self.expected = float((1 - np.mean(self.shares)) * self.count.sum())
         else:
@@ -92,3 +92,11 @@ class Draws:
         mask = np.zeros(table, dtype=bool)
         mask[profile.row, profile.item] = True
         return profile, pool.where(~heads), mask
+
+
+def _meet_twice(split: Split) -> bool:
+    """Whether some user and item meet more than once in the profile, scored and validation parts together."""
+    pairs = np.concatenate(
+        [part.user * part.n_items + part.item for part in (split.profile, split.scored, split.validation)]
+    )
+    return len(np.unique(pairs)) < len(pairs)

@@ -16,12 +16,13 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from safetensors.numpy import save_file
 
 from conv4rec.errors import InputError
 from conv4rec.network import Architecture
 from conv4rec_bounds import Evidence, HeldOut, Network, Paired, Protocol, RefusedError, Scored, UserMeans, certify
-from conv4rec_experiments import cli
+from conv4rec_experiments import cli, printing
 from conv4rec_experiments.log_probability_tables import read_held_out
 from conv4rec_experiments.strangers import certify_log_probabilities, certify_weights, write_report
 from conv4rec_experiments.weight_files import read_arrays, read_network
@@ -382,6 +383,8 @@ def command(folder, line):
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
         patch.chdir(folder)
         patch.setenv("COLUMNS", "120")
+        # It was made with the width of the terminal that other tests have seen.
+        patch.setattr(printing, "console", Console(soft_wrap=False, highlight=False))
         patch.setattr(sys, "argv", line.split()[1:])
         with pytest.raises(SystemExit) as ended:
             cli.main()

@@ -8,6 +8,7 @@ With probability at least :math:`1-\delta`, a J-th of it for each loss,
 where :math:`V_P` expresses the deviation of the betting bound (`conv4rec_bounds.betting`) as a variance.
 """
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import ClassVar
@@ -18,7 +19,7 @@ from conv4rec_bounds.budget import Budget
 from conv4rec_bounds.certificate import Certificate
 from conv4rec_bounds.evidence import BinnedEvents, Evidence, NamedLosses
 from conv4rec_bounds.formula import Formula
-from conv4rec_bounds.rounding import Number, add_up
+from conv4rec_bounds.rounding import Number
 from conv4rec_bounds.theorems.base import Assumption, Theorem, given
 from conv4rec_bounds.theorems.t9_held_out import betting_variance, mean_upper, untouched
 
@@ -101,12 +102,14 @@ class HeldOutParts(Theorem):
         ]
         sizes: dict[str, Number] = {"N": part.size, "J": count, "delta": delta}
         ends = [PARTS.upper(**sizes, lbar=m, V_P=v) for m, v in zip(means, variances, strict=True)]
-        first, value = part.losses[0], ends[0]
+        # Of unlike signs the mean and the deviation may lie on a coarser grid than their sum, which is raised to it.
+        deviation = math.nextafter(ends[0] - means[0], math.inf)
+        first, value = part.losses[0], math.fsum([means[0], deviation])
+        ends[0] = value
         quantities = {loss.name: end for loss, end in zip(part.losses, ends, strict=True)}
         quantities |= {f"{loss.name}, sample mean": m for loss, m in zip(part.losses, means, strict=True)}
         quantities |= {"J": float(count), str(bet_variance): variances[0]}
-        parts = add_up(value, [means[0], value - means[0]])
-        terms = dict(zip(("sample mean", "deviation"), parts, strict=True))
+        terms = {"sample mean": means[0], "deviation": deviation}
         mixed = "users' laws" if part.pool is None else "pool"
         return self.certificate(
             value=value,

@@ -55,6 +55,7 @@ def test_log_law_is_that_of_the_network(case: dict) -> None:
         n_levels=likelihood.levels,
         channels=likelihood.channels,
         code=likelihood.code,
+        shared_maps=False,
         level_offset=False,
         lift_activation=case["lift"],
         code_activation=case["coding"],

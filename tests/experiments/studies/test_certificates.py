@@ -155,7 +155,7 @@ def test_the_target_of_gems_is_that_of_the_pool_with_the_best_lower_end() -> Non
         size = int(sum(counts[u, i].sum() for u, i in pool))
         liked = int(sum(counts[u, i, high].sum() for u, i in pool))
         if size:
-            end = GEMS.number(N=size, K=len(THRESHOLDS), delta=DELTA, s=liked / size)
+            end = GEMS.number(N=size, K=len(THRESHOLDS), delta=DELTA, s=liked / size, J=0, M=size)
             chance = sum(counts[u, i].sum() * true[u, i, high].sum() / true[u, i].sum() for u, i in pool) / size
             found.append((end, float(chance)))
     row = one(everything(), "T9-gems")

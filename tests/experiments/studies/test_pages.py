@@ -14,7 +14,7 @@ def test_the_lines_of_python_write_every_file_that_the_page_lists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (PAGES / "study.md").read_text(encoding="utf-8")
-    (lines,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    lines, *_ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(compile(lines.replace("seeds=(0, 1, 2)", "seeds=(0,)"), "study.md", "exec"), {})
     table = page.split("## What is in the folder")[1].split("\n\n")[1]

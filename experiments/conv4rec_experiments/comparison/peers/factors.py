@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
+from conv4rec.memory import chosen_threads
 from conv4rec_experiments.comparison.heads import OrderedLogit, fit_temperature
 from conv4rec_experiments.comparison.peers.cornac_data import dataset, expanded
 from conv4rec_experiments.comparison.systems import Fitted, Options, Task
@@ -108,14 +109,17 @@ def fit_biased(task: Task, options: Options) -> Fitted:
     Options: of its ``BiasedMFScorer``.
     """
     import pandas as pd
-    from lenskit.als import BiasedMFScorer
-    from lenskit.data import from_interactions_df
-    from lenskit.training import TrainingOptions
 
     part = task.training
     frame = pd.DataFrame({"user_id": part.user, "item_id": part.item, "rating": task.ratings})
-    model = BiasedMFScorer(**options)
-    model.train(from_interactions_df(frame), TrainingOptions(rng=task.seed))
+    # lenskit leaves torch with one thread, and other systems would not find the same bits afterwards.
+    with chosen_threads(0, threads=1):
+        from lenskit.als import BiasedMFScorer
+        from lenskit.data import from_interactions_df
+        from lenskit.training import TrainingOptions
+
+        model = BiasedMFScorer(**options)
+        model.train(from_interactions_df(frame), TrainingOptions(rng=task.seed))
     users = {code: place for place, code in enumerate(model.users.ids())}
     items = {code: place for place, code in enumerate(model.items.ids())}
     return _rated(
