@@ -42,7 +42,7 @@ def ratings(users: int = 80, items: int = 16, each: int = 9, levels: int = 6) ->
 
 def fitted(data: Interactions, **options: object) -> Conv4Rec:
     chosen = {"channels": 2, "code": 4, "epochs": 12, "learning_rate": 0.03, "patience": 12, "device": "cpu"}
-    return Conv4Rec(**(chosen | options)).fit(data, progress=False)  # type: ignore[arg-type]
+    return Conv4Rec(**(chosen | options)).fit(data, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -351,7 +351,7 @@ def fitted_again(model: Conv4Rec, split: object) -> Conv4Rec:
     options = replace(model.options, seed=1)
     other = Conv4Rec(channels=2, code=5)
     other.options = options
-    return other.fit(model.interactions, split, progress=False)  # type: ignore[arg-type]
+    return other.fit(model.interactions, split, progress=False)
 
 
 def test_differences_are_paired_by_seed() -> None:

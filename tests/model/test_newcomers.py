@@ -163,12 +163,12 @@ REFUSED = {
 def test_what_the_model_does_not_know_is_refused(model: Conv4Rec, case: str) -> None:
     given, message = REFUSED[case]
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
-        model.for_new_users(given)  # type: ignore[arg-type]
+        model.for_new_users(given)
 
 
 def test_other_ways_are_refused(model: Conv4Rec) -> None:
     with pytest.raises(InputError, match='expected "refuse" or "skip"'):
-        model.for_new_users(history(), unknown_items="guess")  # type: ignore[arg-type]
+        model.for_new_users(history(), unknown_items="guess")
     with pytest.raises(InputError, match="not fitted"):
         Conv4Rec().for_new_users(history())
     with pytest.raises(InputError, match="user 5 is not in the data"):
