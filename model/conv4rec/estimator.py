@@ -50,8 +50,9 @@ class Conv4Rec(Predictions):
         One encode map and one decode map for all channels, instead of one for each.
     level_offset : bool
         Let the code also shift the levels of all items of a user: some people are kinder than others.
-    lift_activation, code_activation : {"identity", "tanh", "relu"}
-        Activations after lift and after encode.
+    lift_activation, code_activation, decode_activation : {"identity", "tanh", "relu", "asinh"}
+        Activations after lift, after encode and after decode. Under asinh the score of an item grows with the logarithm
+        of the evidence for it, as probabilities that are shares of counts do.
     hidden : sequence of int
         Sizes of further layers on the code; certificates refuse a network that has any.
     epochs, patience : int
@@ -111,6 +112,7 @@ class Conv4Rec(Predictions):
         level_offset: bool = Architecture.level_offset,
         lift_activation: Activation = Architecture.lift_activation,
         code_activation: Activation = Architecture.code_activation,
+        decode_activation: Activation = Architecture.decode_activation,
         hidden: Sequence[int] = Architecture.hidden,
         *,
         epochs: int = TrainingOptions.epochs,
@@ -140,6 +142,7 @@ class Conv4Rec(Predictions):
             level_offset=level_offset,
             lift_activation=lift_activation,
             code_activation=code_activation,
+            decode_activation=decode_activation,
             hidden=hidden,
         )
         self.options = TrainingOptions(

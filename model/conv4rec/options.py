@@ -33,7 +33,7 @@ class TrainingOptions:
     batch_users: int = 32
     learning_rate: float = 2e-3
     schedule: Literal["cosine", "constant"] = "cosine"
-    weight_decay: float = 8e-4
+    weight_decay: float = 5e-4
     bias_decay: float = 1e-2
     explicit_weight: float = 1.0
     balance: float = 0.5

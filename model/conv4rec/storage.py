@@ -26,7 +26,7 @@ from conv4rec.splits import Split
 __all__ = ["StoredModel", "load_model", "save_model"]
 
 FORMAT = "conv4rec model"
-VERSION = 2
+VERSION = 3
 DESCRIPTION = "model.json"
 ARRAYS = "model.safetensors"
 TABLES = {"user_ids": "users.parquet", "item_ids": "items.parquet"}
