@@ -129,7 +129,8 @@ def evaluate(
         that was fixed beforehand, and that coins, one permutation, or dates fixed beforehand made their parts.
     independent_levels
         Declares that, given users and items of the held-out interactions and the training part, their levels are
-        independent, however the items came to be consumed: T9-gems then speaks of probabilities and uses all of them.
+        independent, however the items came to be consumed, and from a set of levels that was fixed beforehand: T9-gems
+        then speaks of probabilities and uses all of them.
     truth
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
     prior

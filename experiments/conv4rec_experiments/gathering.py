@@ -55,7 +55,8 @@ class Declared:
         beforehand; what made their parts is coins, one random permutation, or dates fixed beforehand.
     independent_levels
         Given users and items of the held-out interactions and the training part, their levels are independent, however
-        the items came to be consumed; independent interactions have such levels.
+        the items came to be consumed, and from a set of levels that was fixed beforehand; independent interactions have
+        such levels.
     truth
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
     """

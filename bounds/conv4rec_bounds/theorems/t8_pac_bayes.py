@@ -131,8 +131,8 @@ class PacBayes(Theorem):
             "the catalogue were made without the scored interactions; if these are a subset of a pool, they may depend "
             "on the pool as a whole, but on nothing that tells which of it is scored, as its other parts do. "
             "Interactions that made the prior were set apart at random beforehand: they are not scored, and not in "
-            "the pool. Given the interactions and all that chose the posterior, each draw has the posterior's law, "
-            "and none was dropped.",
+            "the pool. (That a prior's weights were made from nothing else is trusted, not checked.) Given the "
+            "interactions and all that chose the posterior, each draw has the posterior's law, and none was dropped.",
             _no_blind_prior,
         ),
     )

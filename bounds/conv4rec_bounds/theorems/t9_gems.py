@@ -103,7 +103,8 @@ class HiddenGems(Theorem):
     assumptions = (
         Assumption(
             "A1",
-            "The model, the pools and the word high were made without the held-out interactions.",
+            "The model, the pools, the set of levels and the word high were made without the held-out interactions (in "
+            "a finite pool, levels and the word high may depend on the pool as a whole).",
             _not_blind,
         ),
         Assumption(
