@@ -58,7 +58,7 @@ def test_one_more_than_the_exact_lower_end_misses_too_often() -> None:
 @given(st.integers(1, 10**5), st.integers(0, 10**5), st.data())
 def test_exact_lower_ends_are_never_below_those_of_chernoff(draws: int, more: int, data: st.DataObject) -> None:
     high, delta = data.draw(st.integers(0, draws)), data.draw(st.fractions(Fraction(1, 10**9), Fraction(1, 2)))
-    chernoff = GEMS.lower(N=draws, K=1, delta=delta, s=Fraction(high, draws), J=0, M=1)
+    chernoff = GEMS.lower(N=draws, K=1, delta=delta, s=Fraction(high, draws), p_0=0)
     assert Fraction(hypergeometric_lower(high, draws, draws + more, delta), draws + more) >= Fraction(chernoff) - EPS
 
 
