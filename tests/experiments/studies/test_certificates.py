@@ -304,7 +304,7 @@ def test_a_network_that_reads_the_sample_gets_only_what_its_protocol_allows() ->
         "T9-gems",
     }
     assert answered == {"T4", "T7e"} | held_out
-    for theorem in ("T1", "T2", "T5", "T6", "T7a", "T7b", "T7c", "T7d", "T8", "T8-code"):
+    for theorem in ("T1", "T2", "T5", "T6", "T7a", "T7b", "T7c", "T7d", "T8", "T8-paired", "T8-code"):
         for row in rows:
             if row["theorem"] == theorem and row["basis"] in ("", "known"):
                 assert any(word in row["refused"] for word in ("profile", "self-reconstruction")), row
