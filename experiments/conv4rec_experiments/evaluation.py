@@ -135,7 +135,8 @@ def evaluate(
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
     prior
         A network of the same sizes that was trained on `conv4rec_experiments.priors.prior_split` of the model's split:
-        the centre of T8's prior. By default that is the start of the training.
+        the centre of the prior of T8 and T8-paired. By default that is the start of the training, and T8-paired is
+        refused.
 
     Raises
     ------
