@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import hypergeom
+from scipy.stats import binom, hypergeom
 
 from conv4rec_bounds import Certificate, Evidence, GemCounts, RefusedError, Status, certify
 from conv4rec_bounds.inversions import KL_LOWER
@@ -108,6 +108,21 @@ def test_the_largest_pool_with_a_wanted_lower_end_may_be_chosen_after_looking() 
     )
     assert paid <= DELTA * times
     assert unpaid > 4 * DELTA * times
+
+
+def test_levels_that_are_read_off_the_held_out_part_make_two_tails_pay_for_one() -> None:
+    """High is a level of 10 where one came, else one of 2: the example of the page, in exact binomial laws."""
+    size, chance, theorem = 1000, 0.002992, HiddenGems()
+
+    def end(high: int) -> float:
+        known = {"N": size, "K": 1, "delta": Fraction(DELTA), "s": Fraction(high, size)}
+        return theorem.formula.lower(**theorem.complete(known))
+
+    no_ten = float(binom.pmf(0, size, chance)) if end(size) > 1 - chance else 0.0
+    many_tens = sum(float(binom.pmf(h, size, chance)) for h in range(1, 60) if end(h) > chance)
+    assert 0.0499 < no_ten < DELTA
+    assert many_tens < DELTA
+    assert no_ten + many_tens > 1.5 * DELTA
 
 
 def test_all_lower_ends_and_the_base_rate_are_told() -> None:

@@ -85,7 +85,7 @@ class PairedDraws(Theorem):
         ),
     )
     example: ClassVar[Mapping[str, Number]] = {
-        "N": 100_000,
+        "N": 1_000_000,
         "delta": 0.05,
         "dbar": 0.3,
         "W": 14.0,
