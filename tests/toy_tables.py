@@ -17,7 +17,7 @@ from conv4rec_experiments.studies.tables import CERTIFICATES, GROUP_KINDS, GROUP
 
 TARGETS = {theorem.number: theorem.target for theorem in THEOREMS}
 BASES = ("known", "realisable", "plug-in")
-LOWER = ("T7e", "T9-paired", "T9-lower", "T9-users", "T9-gems")
+LOWER = ("T7e", "T8-paired", "T9-paired", "T9-lower", "T9-users", "T9-gems")
 ALL: tuple[tuple[str, str, str], ...] = (
     *((number, "", TARGETS[number]) for number in ("T1", "T2", "T3", "T4")),
     *((number, "known", TARGETS[number]) for number in ("T5", "T6")),
@@ -26,7 +26,8 @@ ALL: tuple[tuple[str, str, str], ...] = (
     ("T7c", "plug-in", COARSE),
     ("T7e", "", TARGETS["T7e"]),
     *(("T7f", "", words) for words in OF_COINCIDENCES),
-    *((number, "", TARGETS[number]) for number in ("T8", "T8-code", "T9", "T9-pool", "T9-paired", "T9-sequence")),
+    *((number, "", TARGETS[number]) for number in ("T8", "T8-paired", "T8-code", "T9")),
+    *((number, "", TARGETS[number]) for number in ("T9-pool", "T9-paired", "T9-sequence")),
     *((number, "", TARGETS[number]) for number in ("T9-lower", "T9-parts", "T9-users", "T9-calibration", "T9-gems")),
     *(("T10", "known", words) for words in WORDS.values()),
     ("T11", "", TARGETS["T11"]),

@@ -15,6 +15,7 @@ from conv4rec_bounds.certificate import Certificate, Status
 from conv4rec_bounds.certify import Report, certify
 from conv4rec_bounds.errors import RefusedError
 from conv4rec_bounds.evidence import (
+    Against,
     BinnedEvents,
     CellCounts,
     Comparator,
@@ -46,6 +47,7 @@ from conv4rec_bounds.theorems import THEOREMS
 
 __all__ = [
     "THEOREMS",
+    "Against",
     "BinnedEvents",
     "Budget",
     "CellCounts",

@@ -48,11 +48,12 @@ def hypergeometric_lower(successes: int, draws: int, population: int, delta: Fra
         )
     if not 0 < delta < 1:
         raise RefusedError(f"delta is {float(delta)}; expected a failure probability strictly between 0 and 1")
+    successes, draws, population = int(successes), int(draws), int(population)
     found, step = _guess(successes, draws, population, float(delta)), 1
     # Fewer than were seen are excluded for sure.
     while found > successes and not _excluded(found - 1, successes, draws, population, delta):
         found, step = max(successes, found - step), 2 * step
-    return int(found)
+    return found
 
 
 def _guess(successes: int, draws: int, population: int, delta: float) -> int:

@@ -17,6 +17,7 @@ from conv4rec_bounds.formula import Formula
 __all__ = [
     "DEFAULT_SMOOTHING",
     "LOSS_RANGE",
+    "SMOOTHED_GAP",
     "SmoothedLosses",
     "cross_entropy",
     "loss_differences",
@@ -45,7 +46,13 @@ r"""Lemma 1: with ``osc(Z) <= w`` over ``q`` cells the loss lies in an interval 
 
 SMOOTHED_LOW = Formula(value=-sympy.log(1 - alpha + alpha / q_min), where={})
 SMOOTHED_HIGH = Formula(value=sympy.log(q_max / alpha), where={})
+
 SMOOTHED_GAP = Formula(value=sympy.log(1 + (1 - alpha) * q_max / alpha), where={})
+r"""No difference of two losses that are smoothed alike, over at most ``q_max`` cells, is larger in absolute value.
+
+>>> round(SMOOTHED_GAP.upper(alpha=0.5, q_max=4), 6)
+1.609438
+"""
 
 
 def oscillation(logits: Array) -> float:

@@ -49,7 +49,10 @@ def certify(
     ] = False,
     independent_levels: Annotated[
         bool,
-        typer.Option("--independent-levels", help="Declare held-out levels independent, given their users and items."),
+        typer.Option(
+            "--independent-levels",
+            help="Declare held-out levels independent, given users and items, of a scale fixed beforehand.",
+        ),
     ] = False,
     pool: Annotated[
         bool, typer.Option("--pool", help="Declare what was scored or held out a random subset of a finite pool.")

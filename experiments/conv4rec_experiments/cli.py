@@ -90,7 +90,7 @@ def train(
         bool | None, typer.Option("--redraw/--no-redraw", help="Draw profile and scored anew in every epoch.")
     ] = None,
     prior_share: Annotated[
-        float | None, typer.Option(help="Share of the scored part that also trains a prior, for T8.")
+        float | None, typer.Option(help="Share of the scored part that also trains a prior, for T8 and T8-paired.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was interrupted.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run that the folder holds.")] = False,

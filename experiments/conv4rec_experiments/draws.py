@@ -78,8 +78,9 @@ class Draws:
             self.step, f"the point that lies {self.step:g} of the way from the prior's centre to the trained weights"
         )
         centre = f"a network trained on {self.prior_size:,} of the scored interactions" if self.prior_size else ""
+        theorems = "T8, T8-paired and T7c" if self.prior_size else "T8 and T7c"
         return (
-            f"T8 and T7c speak of {len(self.models)} networks drawn around {where}, with noise of {self.scale:g} on "
+            f"{theorems} speak of {len(self.models)} networks drawn around {where}, with noise of {self.scale:g} on "
             f"every weight. The prior's centre is {centre or 'the start of the training'}; the draws are scored on "
             f"{len(self.part):,} interactions that it has not seen, and their mean log-ratio is "
             f"{self.log_ratios.mean():,.4g} nats."

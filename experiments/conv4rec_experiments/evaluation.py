@@ -129,12 +129,14 @@ def evaluate(
         that was fixed beforehand, and that coins, one permutation, or dates fixed beforehand made their parts.
     independent_levels
         Declares that, given users and items of the held-out interactions and the training part, their levels are
-        independent, however the items came to be consumed: T9-gems then speaks of probabilities and uses all of them.
+        independent, however the items came to be consumed, and from a set of levels that was fixed beforehand: T9-gems
+        then speaks of probabilities and uses all of them.
     truth
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
     prior
         A network of the same sizes that was trained on `conv4rec_experiments.priors.prior_split` of the model's split:
-        the centre of T8's prior. By default that is the start of the training.
+        the centre of the prior of T8 and T8-paired. By default that is the start of the training, and T8-paired is
+        refused.
 
     Raises
     ------

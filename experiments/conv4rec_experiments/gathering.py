@@ -31,6 +31,7 @@ from conv4rec_experiments.held_out_evidence import count_table, held_out_evidenc
 from conv4rec_experiments.judging import Judged
 from conv4rec_experiments.priors import Prior
 from conv4rec_experiments.regions import Laws
+from conv4rec_experiments.rivals import Rival
 
 if TYPE_CHECKING:
     from conv4rec import Conv4Rec, Split
@@ -55,7 +56,8 @@ class Declared:
         beforehand; what made their parts is coins, one random permutation, or dates fixed beforehand.
     independent_levels
         Given users and items of the held-out interactions and the training part, their levels are independent, however
-        the items came to be consumed; independent interactions have such levels.
+        the items came to be consumed, and from a set of levels that was fixed beforehand; independent interactions have
+        such levels.
     truth
         The known law of the interactions, if they were drawn from one, independently and from its own catalogue.
     """
@@ -83,6 +85,8 @@ class Gathered:
         The file of the network that T8-code certifies; None where that theorem refuses.
     gems
         Pools of hidden gems, if there is a held-out part with several levels.
+    rival
+        What the draws are compared with, if their prior has learnt.
     """
 
     evidence: Evidence
@@ -93,6 +97,7 @@ class Gathered:
     sample: Rows | None = None
     code: Code | None = None
     gems: GemPools | None = None
+    rival: Rival | None = None
 
 
 def gather(
@@ -121,6 +126,7 @@ def gather(
     if declared.new_users:
         _check_users(split)
     learnt = None if prior is None else Prior.of(model, prior)
+    against = None if learnt is None else Rival.of(learnt)
     draws = draw_around(model, learnt, delta=delta, seed=model.options.seed)
     protocol = _protocol(model, declared)
     code = None if protocol.sampling == "neither" else compress(model, delta)
@@ -132,7 +138,7 @@ def gather(
         references=References({"cell_bias": profile_popularity(model)}),
         level_values=tuple(float(value) for value in split.interactions.level_values),
         seen=len(split.profile) + len(split.scored) + len(split.validation),
-        **_scored(model, own["scored"], draws, truth),
+        **_scored(model, own["scored"], draws, against, truth),
     )
     smoothing = smoothing_for(own.get("validation"), evidence.cells, delta)
     judged, sample, gems = None, None, None
@@ -147,7 +153,8 @@ def gather(
             if whole or sample is not None:
                 evidence = replace(evidence, gem_counts=gems.counts(None if whole else sample))
     found = compare(split, laws_of(model), evidence, None if truth is None else truth_laws(truth))
-    return Gathered(replace(evidence, **found.parts), smoothing, draws, found, judged, sample, code, gems)
+    evidence = replace(evidence, **found.parts)
+    return Gathered(evidence, smoothing, draws, found, judged, sample, code, gems, against)
 
 
 def _protocol(model: Conv4Rec, declared: Declared) -> Protocol:
@@ -161,7 +168,9 @@ def _protocol(model: Conv4Rec, declared: Declared) -> Protocol:
     )
 
 
-def _scored(model: Conv4Rec, found: LogProbabilities, draws: Draws, truth: Truth | None) -> dict[str, Any]:
+def _scored(
+    model: Conv4Rec, found: LogProbabilities, draws: Draws, rival: Rival | None, truth: Truth | None
+) -> dict[str, Any]:
     """Measure the scored part: by interaction, by user, under the truth, and by the draws around the weights."""
     part = model.split.scored
     _, user = np.unique(part.user, return_inverse=True)
@@ -183,7 +192,8 @@ def _scored(model: Conv4Rec, found: LogProbabilities, draws: Draws, truth: Truth
         ),
     }
     scores = [drawn.log_probabilities(draws.part) for drawn in draws.models]
-    parts["posterior"] = draws.posterior(scores)
+    against = None if rival is None else rival.against(scores, draws.part, model.split)
+    parts["posterior"] = replace(draws.posterior(scores), against=against)
     if truth is not None and truth_risk is not None:
         log_law = np.log(truth.law)
         parts["comparator"] = Comparator(

@@ -94,7 +94,7 @@ def _of_pools(
             coded = {name: _smoothed_losses(code.log_probabilities(getattr(model.split, name))) for name in own}
             meaning = "mean loss of the smoothed decoded network over the scored users' own pools"
             measured["T8-code"] = Measured(_pool_risk(model, coded), meaning)
-        measured["T8"] = _draws_in_the_pool(model, gathered)
+        measured |= _draws_in_the_pool(model, gathered)
     if sampling != "independent" and held_out is not None:
         means = [
             float(smoothed_losses(found.joint, found.cells, gathered.smoothing).losses.mean())
@@ -133,6 +133,10 @@ def _under_truth(model: Conv4Rec, gathered: Gathered, truth: Truth) -> dict[str,
     measured["T7c"] = Measured(truth.tv(np.mean(laws, axis=0), drawn), "total variation of the ensemble to the truth")
     of_draws = [truth.risk(_smoothed(each, DEFAULT_SMOOTHING), drawn) for each in laws]
     measured["T8"] = Measured(float(np.mean(of_draws)), "mean risk of the smoothed draws under the known truth")
+    if gathered.rival is not None:
+        other = np.broadcast_to(np.exp(gathered.rival.law.cell_logits).reshape(-1), law.shape)
+        margin = truth.risk(_smoothed(other, DEFAULT_SMOOTHING), drawn) - float(np.mean(of_draws))
+        measured["T8-paired"] = Measured(margin, "popularity's risk less that of the draws under the known truth")
     if gathered.code is not None:
         coded = _smoothed(_coded_law(gathered.code, truth), DEFAULT_SMOOTHING)
         measured["T8-code"] = Measured(truth.risk(coded, scored), "risk of the smoothed decoded network, known truth")
@@ -188,18 +192,23 @@ def _smoothed_losses(found: LogProbabilities) -> Array:
     return losses
 
 
-def _draws_in_the_pool(model: Conv4Rec, gathered: Gathered) -> Measured:
-    """Measure what T8 bounds for a pool: the draws' mean loss over what the prior has left of it."""
-    draws, split = gathered.draws, model.split
+def _draws_in_the_pool(model: Conv4Rec, gathered: Gathered) -> dict[str, Measured]:
+    """Measure what T8 and T8-paired bound for a pool: mean losses over what the prior has left of it."""
+    draws, split, rival = gathered.draws, model.split, gathered.rival
     rest = split.interactions.subset((split.part == Part.VALIDATION) | (split.part == Part.HELD_OUT))
     parts = [part for part in (draws.part, rest) if len(part)]
     users = np.concatenate([part.user for part in parts])
     losses = [
         np.concatenate([_smoothed_losses(drawn.log_probabilities(part)) for part in parts]) for drawn in draws.models
     ]
-    left = ", without what made the prior" if draws.prior_size else ""
+    where = "over the scored users' own pools" + (", without what made the prior" if draws.prior_size else "")
     value = _mean_of_pools(users, np.mean(losses, axis=0), draws.part.user)
-    return Measured(value, f"mean loss of the smoothed draws over the scored users' own pools{left}")
+    measured = {"T8": Measured(value, f"mean loss of the smoothed draws {where}")}
+    if rival is not None:
+        other = np.concatenate([_smoothed_losses(rival.law.log_probabilities(part, split)) for part in parts])
+        margin = _mean_of_pools(users, other, draws.part.user) - value
+        measured["T8-paired"] = Measured(margin, f"popularity's mean loss less that of the draws {where}")
+    return measured
 
 
 def _pool_risk(model: Conv4Rec, losses: Mapping[str, Array]) -> float:

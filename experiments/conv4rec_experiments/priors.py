@@ -69,7 +69,7 @@ class Prior:
     Attributes
     ----------
     model
-        The network; the interactions of its split are all that it has seen.
+        The network; the interactions of its split are, as is trusted, all that it has seen.
     left
         The scored interactions that it has not seen.
     """
@@ -79,12 +79,14 @@ class Prior:
 
     @classmethod
     def of(cls, model: Conv4Rec, trained: Conv4Rec) -> Prior:
-        """Take a network as the prior's centre of a model, if it was trained on what `prior_split` gives.
+        """Take a network as the prior's centre of a model, if the split it carries is what `prior_split` gives.
+
+        That its weights were trained on that split and on nothing else is trusted.
 
         Raises
         ------
         InputError
-            If it has seen other interactions, or has other sizes or activations than the model.
+            If it carries another split, or has other sizes or activations than the model.
         """
         if trained.architecture != model.architecture:
             raise InputError(

@@ -84,6 +84,7 @@ class _Trainer:
     def run_epoch(self) -> None:
         """Visit every user once, then measure the validation loss."""
         self.epoch += 1
+        # Epochs count from 1: the stream of [seed, 0] is that of the seed alone, which cuts the data.
         rng = np.random.default_rng([self.options.seed, self.epoch])
         users = rng.permutation(self.draws.users)
         batches = np.array_split(users, -(-len(users) // self.options.batch_users))

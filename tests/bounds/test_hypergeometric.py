@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,8 +58,15 @@ def test_one_more_than_the_exact_lower_end_misses_too_often() -> None:
 @given(st.integers(1, 10**5), st.integers(0, 10**5), st.data())
 def test_exact_lower_ends_are_never_below_those_of_chernoff(draws: int, more: int, data: st.DataObject) -> None:
     high, delta = data.draw(st.integers(0, draws)), data.draw(st.fractions(Fraction(1, 10**9), Fraction(1, 2)))
-    chernoff = GEMS.lower(N=draws, K=1, delta=delta, s=Fraction(high, draws), J=0, M=1)
+    chernoff = GEMS.lower(N=draws, K=1, delta=delta, s=Fraction(high, draws), p_0=0)
     assert Fraction(hypergeometric_lower(high, draws, draws + more, delta), draws + more) >= Fraction(chernoff) - EPS
+
+
+def test_numbers_of_numpy_give_the_same_end() -> None:
+    plain = hypergeometric_lower(900, 1000, 2000, Fraction(1, 640))
+    for kind in (np.int32, np.int64, np.uint64):
+        assert hypergeometric_lower(kind(900), kind(1000), kind(2000), Fraction(1, 640)) == plain
+        assert type(hypergeometric_lower(kind(900), kind(1000), kind(2000), Fraction(1, 640))) is int
 
 
 def test_half_of_a_pool_is_worth_twice_as_many_draws() -> None:

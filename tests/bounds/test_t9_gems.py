@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import hypergeom
+from scipy.stats import binom, hypergeom
 
 from conv4rec_bounds import Certificate, Evidence, GemCounts, RefusedError, Status, certify
 from conv4rec_bounds.inversions import KL_LOWER
 from conv4rec_bounds.theorems.t9_gems import GEMS, HiddenGems, lower_end
+from conv4rec_bounds.unequal_chances import mean_chance_lower
 from conv4rec_experiments.studies.coverage import coverage, shrunk
 from theorem_rows.common import DELTA, REPLICATES, held_out
 from theorem_rows.t9_gems import FULL, NAMES, PROTOCOL, gem_counts, named_pool
@@ -102,18 +103,34 @@ def test_the_largest_pool_with_a_wanted_lower_end_may_be_chosen_after_looking() 
     rng, pools, each, times = np.random.default_rng(32), 64, 100, 200
     luckiest = rng.binomial(each, 0.5, size=(times, pools)).max(axis=1).tolist()
     paid, unpaid = (
-        sum(GEMS.lower(N=each, K=price, delta=DELTA, s=Fraction(high, each), J=0, M=each) > 0.5 for high in luckiest)
+        sum(GEMS.lower(N=each, K=price, delta=DELTA, s=Fraction(high, each), p_0=0) > 0.5 for high in luckiest)
         for price in (pools, 1)
     )
     assert paid <= DELTA * times
     assert unpaid > 4 * DELTA * times
 
 
+def test_levels_that_are_read_off_the_held_out_part_make_two_tails_pay_for_one() -> None:
+    """High is a level of 10 where one came, else one of 2: the example of the page, in exact binomial laws."""
+    size, chance, theorem = 1000, 0.002992, HiddenGems()
+
+    def end(high: int) -> float:
+        known = {"N": size, "K": 1, "delta": Fraction(DELTA), "s": Fraction(high, size)}
+        return theorem.formula.lower(**theorem.complete(known))
+
+    no_ten = float(binom.pmf(0, size, chance)) if end(size) > 1 - chance else 0.0
+    many_tens = sum(float(binom.pmf(h, size, chance)) for h in range(1, 60) if end(h) > chance)
+    assert 0.0499 < no_ten < DELTA
+    assert many_tens < DELTA
+    assert no_ten + many_tens > 1.5 * DELTA
+
+
 def test_all_lower_ends_and_the_base_rate_are_told() -> None:
     certificate = evaluate(FULL)
     found = gem_counts(10_000)
     for name, size, high in zip(NAMES, found.in_pool.tolist(), found.high_in_pool.tolist(), strict=True):
-        exact = GEMS.lower(N=size, K=3, delta=Fraction(DELTA), s=Fraction(high, size), J=0, M=size)
+        by_tails = mean_chance_lower(high, size, Fraction(DELTA) / 3)
+        exact = GEMS.lower(N=size, K=3, delta=Fraction(DELTA), s=Fraction(high, size), p_0=by_tails)
         assert certificate.quantities[lower_end(name)] == exact
     assert certificate.value == certificate.quantities[lower_end("likelier")]
     assert certificate.target.endswith(": likelier)")
@@ -133,9 +150,9 @@ def test_pools_without_interactions_promise_nothing() -> None:
 def test_the_reading_of_a_pool_needs_no_independence_and_is_the_closer_one() -> None:
     found = replace(FULL, gem_counts=gem_counts(10_000, levels="finite pool", pool=20_000))
     levels, pool = evaluate(FULL), evaluate(found)
-    assert pool.quantities["J"] / pool.quantities["M"] - 1e-15 <= pool.value
-    assert 1.4 < levels.terms["deviation"] / pool.terms["deviation"] < 2
-    assert (levels.quantities["J"], pool.quantities["M"]) == (0, 2500)
+    assert pool.quantities["p_0"] - 1e-15 <= pool.value
+    assert 1.3 < levels.terms["deviation"] / pool.terms["deviation"] < 1.5
+    assert pool.quantities["p_0"] * 2500 == pytest.approx(round(pool.quantities["p_0"] * 2500), abs=1e-9)
     assert evaluate(replace(found, held_out=held_out(20_000))).value is not None
 
 

@@ -13,6 +13,7 @@ from scipy.stats import norm
 from conv4rec import Conv4Rec, InputError, Interactions, split_by_coin, split_by_interaction, split_from_parts
 from conv4rec.splits import Part
 from conv4rec.start import start_stream
+from conv4rec_bounds.theorems.t8_pac_bayes import PacBayes
 from conv4rec_experiments import draws as draws_module
 from conv4rec_experiments import gathering
 from conv4rec_experiments.draws import SCALES, Draws, blind_start, draw_around, profile_popularity
@@ -130,6 +131,13 @@ def test_a_network_that_has_seen_other_interactions_is_no_prior(model, prior):
     wider = Conv4Rec(**options | {"code": 3}).fit(first.interactions, first, progress=False)
     with pytest.raises(InputError, match="other sizes or activations"):
         Prior.of(model, wider)
+
+
+def test_what_made_the_weights_of_a_prior_is_trusted_and_the_certificate_says_so(model, prior):
+    """A split that is the right one vouches for no weights: others that carry it are taken as they come."""
+    other = prior.model.with_weights({name: 2 * value for name, value in prior.model.weights().items()})
+    assert Prior.of(model, other).model is other
+    assert any("trusted, not checked" in str(assumption) for assumption in PacBayes().assumptions)
 
 
 def test_a_poor_prior_and_much_data_make_the_posterior_leave_the_prior_s_centre():

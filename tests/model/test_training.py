@@ -189,6 +189,25 @@ def test_every_epoch_visits_every_user_and_draws_anew(redraw: bool, monkeypatch:
     assert len({size for _, size in drawn}) > 1
 
 
+def test_no_epoch_reads_the_random_numbers_that_cut_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs are counted from 1, because a list that ends in 0 names the stream of the list without it."""
+    seed, read = 3, []
+    batch = Draws.batch
+
+    def spy(self: Draws, users: np.ndarray, rng: np.random.Generator) -> Any:
+        read.append(rng.bit_generator.seed_seq.generate_state(4).tolist())
+        return batch(self, users, rng)
+
+    monkeypatch.setattr(Draws, "batch", spy)
+    data = tastes()
+    split = split_by_coin(data, seed=seed)
+    train(fresh(data), split, options(epochs=3, batch_users=1000, redraw=True, seed=seed), progress=False)
+    cut = np.random.SeedSequence(seed).generate_state(4).tolist()
+    assert np.random.SeedSequence([seed, 0]).generate_state(4).tolist() == cut
+    assert len(read) == 3
+    assert cut not in read
+
+
 def test_bias_decay_pulls_the_cell_bias_to_its_start() -> None:
     data = tastes()
     split = split_by_coin(data, seed=1)

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import strategies as st
 from scipy.optimize import brentq
+from scipy.stats import binom
 
 from conv4rec_bounds import Certificate, Evidence, GemCounts, Protocol, certify
 from conv4rec_bounds.rounding import Number
@@ -36,14 +37,9 @@ FULL = evidence()
 
 def again(given: Evidence, certificate: Certificate) -> float:
     found = given.gem_counts
-    size, s = int(found.in_pool[2]), found.high_in_pool[2] / found.in_pool[2]
-    level = math.log(60) / size
-    assert math.isclose(certificate.quantities["c"], level, rel_tol=1e-12)
-
-    def excess(p: float) -> float:
-        return s * math.log(s / p) + (1 - s) * math.log((1 - s) / (1 - p)) - level
-
-    return brentq(excess, 1e-9, s, xtol=1e-15)
+    size, high = int(found.in_pool[2]), int(found.high_in_pool[2])
+    assert math.isclose(certificate.quantities["c"], math.log(60) / size, rel_tol=1e-12)
+    return brentq(lambda p: binom.logsf(high - 1, size, p) + math.log(60), 0.5, high / size, xtol=1e-15)
 
 
 def named_pool(certificate: Certificate, names: tuple[str, ...]) -> int:
@@ -92,9 +88,9 @@ def inputs(draw: st.DrawFn) -> dict[str, Number]:
     """Draw a share as what it is, a count over N."""
     size = draw(st.integers(1, 10**9))
     share = Fraction(draw(st.integers(0, size)), size)
-    whole = draw(st.integers(size, 2 * 10**9))
-    found = {"J": draw(st.integers(0, whole)), "M": whole}
-    return found | {"s": share, "N": size, "K": draw(st.integers(1, 10**6)), "delta": draw(confidences)}
+    found = {"s": share, "N": size, "K": draw(st.integers(1, 10**6)), "delta": draw(confidences)}
+    # One that this reading would choose, or any other.
+    return HiddenGems().complete(found) if draw(st.booleans()) else found | {"p_0": draw(st.floats(0, 1))}
 
 
 ROW = Row(
@@ -111,8 +107,8 @@ ROW = Row(
         (evidence(levels="neither"), "neither independent given users and items"),
         (evidence(levels="finite pool", pool=10_000), "the subset is the whole pool"),
     ),
-    falls_in=("K", "M"),
-    rises_in=("N", "delta", "J"),
+    falls_in=("K",),
+    rises_in=("N", "delta", "p_0"),
     vanishing=("c",),
     replicates=replicates,
     unrefused={"A1": pools_from_the_held_out_part, "A2": bursts},

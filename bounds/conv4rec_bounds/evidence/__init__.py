@@ -12,7 +12,7 @@ from conv4rec_bounds.evidence.gems import GemCounts
 from conv4rec_bounds.evidence.held_out import HeldOut
 from conv4rec_bounds.evidence.named import BinnedEvents, NamedLoss, NamedLosses, UserScores
 from conv4rec_bounds.evidence.paired import Paired
-from conv4rec_bounds.evidence.posterior import Posterior
+from conv4rec_bounds.evidence.posterior import Against, Posterior
 from conv4rec_bounds.evidence.protocol import Protocol
 from conv4rec_bounds.evidence.rounds import Rounds
 from conv4rec_bounds.evidence.scored import Comparator, References, Scored, UserMeans
@@ -21,6 +21,7 @@ from conv4rec_bounds.evidence.untouched import CellCounts, Ensemble, Prequential
 from conv4rec_bounds.geometry import Network
 
 __all__ = [
+    "Against",
     "BinnedEvents",
     "CellCounts",
     "Comparator",
@@ -81,7 +82,7 @@ class Evidence:
     rounds
         Counts of untouched interactions in rounds, beside the laws that they are compared with.
     posterior
-        Draws around the weights, with their smoothed losses.
+        Draws around the weights, with their smoothed losses, and how they do beside a law that was fixed beforehand.
     compressed
         A predictor that was decoded from a file, with the file's length.
     events, gem_pool, gem_counts, level_values

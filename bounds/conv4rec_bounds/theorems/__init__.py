@@ -15,6 +15,7 @@ from conv4rec_bounds.theorems.t7e_truth_loss import TruthsLeastLoss
 from conv4rec_bounds.theorems.t7f_coincidences import CoincidenceTotalVariation
 from conv4rec_bounds.theorems.t8_code import CompressedRisk
 from conv4rec_bounds.theorems.t8_pac_bayes import PacBayes
+from conv4rec_bounds.theorems.t8_paired import PairedDraws
 from conv4rec_bounds.theorems.t9_calibration import CalibrationError
 from conv4rec_bounds.theorems.t9_finite_pool import HeldOutPool
 from conv4rec_bounds.theorems.t9_gems import HiddenGems
@@ -43,6 +44,7 @@ THEOREMS: tuple[Theorem, ...] = (
     TruthsLeastLoss(),
     CoincidenceTotalVariation(),
     PacBayes(),
+    PairedDraws(),
     CompressedRisk(),
     HeldOutRisk(),
     HeldOutPool(),

@@ -33,7 +33,7 @@ from conv4rec_bounds.loss import SmoothedLosses
 from conv4rec_bounds.rounding import PRECISION_BITS, Number, add_up, ceil_float, exact, split_exactly, surprisal
 from conv4rec_bounds.theorems.base import FIXED_PROFILE, Assumption, Theorem, given
 
-__all__ = ["RATES", "PacBayes", "square_upper"]
+__all__ = ["BLIND_PRIOR", "DRAWN_BY_CHANCE", "RATES", "PacBayes", "best_rate", "square_upper", "upper_mean"]
 
 RATES: tuple[float, ...] = tuple(2.0**-power for power in range(1, 9))
 """The grid of the rate of the Bernstein bound, on which a choice is free: each has its share of delta/2."""
@@ -93,6 +93,25 @@ def _no_blind_prior(evidence: Evidence) -> str | None:
     return None
 
 
+DRAWN_BY_CHANCE = Assumption(
+    "A2",
+    "Given users, profiles and masks, the scored interactions are independent, each from its user's law (or a "
+    "uniformly random subset of a finite pool outside the profiles; a user's law is then that of his own "
+    "pool).",
+    _not_drawn_by_chance,
+)
+BLIND_PRIOR = Assumption(
+    "A3",
+    "The prior on predictors, with the sizes, activations and seed from which it is built, the smoothing and "
+    "the catalogue were made without the scored interactions; if these are a subset of a pool, they may depend "
+    "on the pool as a whole, but on nothing that tells which of it is scored, as its other parts do. "
+    "Interactions that made the prior were set apart at random beforehand: they are not scored, and not in "
+    "the pool. (That a prior's weights were made from nothing else is trusted, not checked.) Given the "
+    "interactions and all that chose the posterior, each draw has the posterior's law, and none was dropped.",
+    _no_blind_prior,
+)
+
+
 def upper_mean(numbers: list[float]) -> float:
     """Return a float that is not below the exact mean."""
     with ctx.workprec(PRECISION_BITS):
@@ -107,6 +126,24 @@ def square_upper(losses: SmoothedLosses, centre: float) -> float:
     return math.nextafter(root * root * (1 + 8 * 2.0**-53), math.inf)
 
 
+def best_rate(price: float, square: float) -> float:
+    r"""Return the rate of the grid at which :math:`(c+(-\log(1-\eta)-\eta)v)/\eta` is least, c being the price.
+
+    Parameters
+    ----------
+    price
+        :math:`c`, what the draws cost for each interaction.
+    square
+        :math:`v`, the mean square in units of the squared range.
+
+    Examples
+    --------
+    >>> best_rate(0.001, 0.02), best_rate(1.0, 0.02)
+    (0.25, 0.5)
+    """
+    return min(RATES, key=lambda rate: (price - (math.log1p(-rate) + rate) * square) / rate)
+
+
 class PacBayes(Theorem):
     """T8: risk of draws from a posterior by the kl and a Bernstein inequality of PAC-Bayes, each with delta/2."""
 
@@ -118,23 +155,8 @@ class PacBayes(Theorem):
     page = "theory/t8"
     assumptions = (
         FIXED_PROFILE,
-        Assumption(
-            "A2",
-            "Given users, profiles and masks, the scored interactions are independent, each from its user's law (or a "
-            "uniformly random subset of a finite pool outside the profiles; a user's law is then that of his own "
-            "pool).",
-            _not_drawn_by_chance,
-        ),
-        Assumption(
-            "A3",
-            "The prior on predictors, with the sizes, activations and seed from which it is built, the smoothing and "
-            "the catalogue were made without the scored interactions; if these are a subset of a pool, they may depend "
-            "on the pool as a whole, but on nothing that tells which of it is scored, as its other parts do. "
-            "Interactions that made the prior were set apart at random beforehand: they are not scored, and not in "
-            "the pool. Given the interactions and all that chose the posterior, each draw has the posterior's law, "
-            "and none was dropped.",
-            _no_blind_prior,
-        ),
+        DRAWN_BY_CHANCE,
+        BLIND_PRIOR,
     )
     example: ClassVar[Mapping[str, Number]] = {
         "N": 1_000_000,
@@ -157,10 +179,7 @@ class PacBayes(Theorem):
         size, ratio, spread = (float(inputs[name]) for name in ("N", "D", "V_b"))
         width = float(inputs["l_max"]) - float(inputs["l_min"])
         price = max(0.0, ratio + math.log(2 * len(RATES)) + surprisal(inputs["delta"])) / size
-        slope = spread / width / width
-        return dict(inputs) | {
-            str(eta): min(RATES, key=lambda rate: (price - (math.log1p(-rate) + rate) * slope) / rate)
-        }
+        return dict(inputs) | {str(eta): best_rate(price, spread / width / width)}
 
     def evaluate(self, evidence: Evidence, delta: Fraction, budget: Budget) -> Certificate:
         """Return the certified mean risk of the draws.

@@ -4,16 +4,20 @@ For K pools that were fixed beforehand, into which :math:`N_k` held-out interact
 with a high level, with probability at least :math:`1-\delta`, for all k at once,
 
 .. math::
-    P(\text{high}\mid G_k) \ge \mathrm{kl}^{-1}_-\left(s_k, \tfrac1{N_k}\log\tfrac K\delta\right) .
+    P(\text{high}\mid G_k) \ge
+    \max\left(\mathrm{kl}^{-1}_-\left(s_k, \tfrac1{N_k}\log\tfrac K\delta\right), p_0\right) ,
 
-Where they are a random subset of a finite pool, :math:`M_k` interactions of which fell into :math:`G_k`, exact tails
-without replacement say that at least :math:`J_k` of the :math:`M_k` have a high level.
+where the lower end :math:`p_0` comes from exact tails: of independent levels, whose chances may differ
+(`conv4rec_bounds.unequal_chances`), or, where the counted interactions are a random subset of a finite pool, of draws
+without replacement (`conv4rec_bounds.hypergeometric`).
 
 Examples
 --------
->>> GEMS.lower(N=1000, K=32, delta=Fraction(1, 20), s=Fraction(9, 10), J=0, M=1000)
+>>> GEMS.lower(N=1000, K=32, delta=Fraction(1, 20), s=Fraction(9, 10), p_0=0)
 0.8624899180100913
->>> GEMS.lower(N=1000, K=32, delta=Fraction(1, 20), s=Fraction(9, 10), J=1756, M=2000)
+>>> GEMS.lower(N=1000, K=32, delta=Fraction(1, 20), s=Fraction(9, 10), p_0=mean_chance_lower(900, 1000, 1 / 640))
+0.8689622868946145
+>>> GEMS.lower(N=1000, K=32, delta=Fraction(1, 20), s=Fraction(9, 10), p_0=Fraction(1756, 2000))
 0.8779999999999999
 """
 
@@ -30,17 +34,17 @@ from conv4rec_bounds.evidence import Evidence, GemCounts
 from conv4rec_bounds.formula import Formula, upper_quantities
 from conv4rec_bounds.hypergeometric import hypergeometric_lower
 from conv4rec_bounds.inversions import KlLower
-from conv4rec_bounds.rounding import Number, add_up, floor_float, split_exactly, surprisal
+from conv4rec_bounds.rounding import Number, add_up, exact, floor_float, split_exactly, surprisal
 from conv4rec_bounds.theorems.base import Assumption, Theorem, given
+from conv4rec_bounds.unequal_chances import mean_chance_lower
 
 __all__ = ["GEMS", "HiddenGems", "lower_end"]
 
 N, K, delta_symbol = sympy.symbols("N K delta", positive=True)
-share, level, least = sympy.symbols("s c J", nonnegative=True)
-whole = sympy.Symbol("M", positive=True)
+share, level, by_exact_tails = sympy.symbols("s c p_0", nonnegative=True)
 
 GEMS = Formula(
-    value=sympy.Max(KlLower(share, level), sympy.Min(share, least / whole)),
+    value=sympy.Max(KlLower(share, level), sympy.Min(share, by_exact_tails)),
     where={level: sympy.log(K / delta_symbol) / N},
 )
 
@@ -103,7 +107,8 @@ class HiddenGems(Theorem):
     assumptions = (
         Assumption(
             "A1",
-            "The model, the pools and the word high were made without the held-out interactions.",
+            "The model, the pools, the set of levels and the word high were made without the held-out interactions (in "
+            "a finite pool, levels and the word high may depend on the pool as a whole).",
             _not_blind,
         ),
         Assumption(
@@ -114,13 +119,20 @@ class HiddenGems(Theorem):
             _not_by_chance,
         ),
     )
-    example: ClassVar[Mapping[str, Number]] = {"N": 1_000, "K": 32, "delta": 0.05, "s": 0.9, "J": 0, "M": 1_000}
+    example: ClassVar[Mapping[str, Number]] = {"N": 1_000, "K": 32, "delta": 0.05, "s": 0.9}
     moves = ("N", "K", "delta", "s")
 
     @property
     def formula(self) -> Formula:
         """The lower end of one of K pools."""
         return GEMS
+
+    def complete(self, inputs: Mapping[str, Number]) -> dict[str, Number]:
+        """Add the lower end by exact tails in the reading of levels; where the share is no count over N, of fewer."""
+        size, price = int(inputs["N"]), Fraction(inputs["delta"]) / int(inputs["K"])
+        # A product that rounding has left just below a whole number is that number.
+        count = math.floor(float(inputs["s"]) * size + 1e-6)
+        return dict(inputs) | {str(by_exact_tails): mean_chance_lower(count, size, price)}
 
     def evaluate(self, evidence: Evidence, delta: Fraction, budget: Budget) -> Certificate:
         """Return the best lower end of all pools; the quantities hold those of all of them."""
@@ -130,18 +142,18 @@ class HiddenGems(Theorem):
         # Where nothing fell into a pool its lower end is 0, as if one low level had.
         sizes = [max(1, held) for held in found.in_pool.tolist()]
         shares = [Fraction(high, size) for high, size in zip(found.high_in_pool.tolist(), sizes, strict=True)]
-        least, whole = self._least(found, paid / count)
+        exact_ends = self._by_exact_tails(found, sizes, paid / count)
         balls = [
-            GEMS.enclose(N=N_k, K=count, delta=paid, s=s, J=J_k, M=M_k)
-            for N_k, s, J_k, M_k in zip(sizes, shares, least, whole, strict=True)
+            GEMS.enclose(N=N_k, K=count, delta=paid, s=s, p_0=end)
+            for N_k, s, end in zip(sizes, shares, exact_ends, strict=True)
         ]
         ends = [max(0.0, floor_float(ball["value"])) for ball in balls]
         best = ends.index(max(ends))
         value, measured = ends[best], float(shares[best])
         terms = dict(zip(("certified share", "deviation"), add_up(measured, [value, measured - value]), strict=True))
         split = split_exactly(terms["deviation"], [math.log(count), surprisal(paid)])
-        exact = {"N": float(sizes[best]), "K": float(count), "s": measured, "base rate": found.high / found.size}
-        exact |= {"J": float(least[best]), "M": float(whole[best])}
+        known = {"N": float(sizes[best]), "K": float(count), "s": measured, "base rate": found.high / found.size}
+        known |= {str(by_exact_tails): floor_float(exact(exact_ends[best]))}
         return self.certificate(
             value=value,
             trivial=0.0,
@@ -150,20 +162,15 @@ class HiddenGems(Theorem):
             terms_of=(f"share of high levels in the pool {found.names[best]!r}", measured),
             attribution=dict(zip(("all pools", "confidence"), split, strict=True)),
             quantities=upper_quantities(balls[best])
-            | exact
+            | known
             | {lower_end(name): end for name, end in zip(found.names, ends, strict=True)},
             spent=paid,
         )
 
-    def _least(self, found: GemCounts, share: Fraction) -> tuple[list[int], list[int]]:
-        """Return how many interactions of each pool of gems have a high level at least, and how many there are.
-
-        Exact tails need the finite pool: levels of unequal chances have no law that their number alone would tell.
-        """
-        counted = found.in_pool.tolist()
-        if found.all_in_pool is None:
-            return [0] * len(counted), [max(1, held) for held in counted]
-        whole = found.all_in_pool.tolist()
-        rows = zip(found.high_in_pool.tolist(), counted, whole, strict=True)
-        least = [hypergeometric_lower(high, held, total, share) if held else 0 for high, held, total in rows]
-        return least, [max(1, total) for total in whole]
+    def _by_exact_tails(self, found: GemCounts, sizes: list[int], share: Fraction) -> list[Number]:
+        """Return the lower end of each pool by exact tails, for a failure probability of ``share`` each."""
+        high, whole = found.high_in_pool.tolist(), found.all_in_pool
+        if whole is None:
+            return [mean_chance_lower(h, size, share) for h, size in zip(high, sizes, strict=True)]
+        rows = zip(high, found.in_pool.tolist(), whole.tolist(), strict=True)
+        return [Fraction(hypergeometric_lower(h, n, m, share), m) if n else 0 for h, n, m in rows]

@@ -101,6 +101,7 @@ INPUTS: Mapping[str, Input] = _layers() | {
     "dbar": Input(r"measured margin $\bar d$ (nats)", _around(1 / 20, 2), "linear"),
     "V_S": Input("spread $V_S$ (nats²)"),
     "V_b": Input("mean square $V_b$ (nats²)"),
+    "W": Input("largest difference $W$ (nats)", _around(1 / 2, 4)),
     "V_W": Input("betting variance $V_W$ (nats²)"),
     "V_P": Input("betting variance $V_P$ (unit of the loss, squared)"),
     "V_U": Input("betting variance $V_U$", _around(1 / 100, 2)),

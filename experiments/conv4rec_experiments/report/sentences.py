@@ -15,7 +15,21 @@ if TYPE_CHECKING:
 __all__ = ["GLOSSARY", "about", "glossary", "headline", "leading", "reason", "statement"]
 
 MOST = 4
-PREFERRED = ("T9", "T9-pool", "T9-paired", "T9-users", "T9-parts", "T9-gems", "T8-code", "T8", "T2", "T1", "T3", "T4")
+PREFERRED = (
+    "T9",
+    "T9-pool",
+    "T9-paired",
+    "T9-users",
+    "T9-parts",
+    "T9-gems",
+    "T8-code",
+    "T8",
+    "T8-paired",
+    "T2",
+    "T1",
+    "T3",
+    "T4",
+)
 """Of certificates about one kind of quantity the headline tells the first; those not named here come last."""
 
 COARSE = "groups of cells"

@@ -18,7 +18,7 @@ from conv4rec_experiments.studies.certificates.coincidences import by_coincidenc
 from conv4rec_experiments.studies.certificates.comparisons import against_popularity, in_random_order
 from conv4rec_experiments.studies.certificates.consequences import limits, what_it_buys
 from conv4rec_experiments.studies.certificates.distances import fast_rate, oracle_inequality
-from conv4rec_experiments.studies.certificates.drawn import drawn_distance, pac_bayes
+from conv4rec_experiments.studies.certificates.drawn import drawn_distance, pac_bayes, paired_draws
 from conv4rec_experiments.studies.certificates.gems import hidden_gems
 from conv4rec_experiments.studies.certificates.held_out import falsification, held_out_pool, held_out_risk
 from conv4rec_experiments.studies.certificates.judged import calibration, losses_of_parts, scores_of_users
@@ -46,6 +46,7 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
     "T7e": least_loss,
     "T7f": by_coincidences,
     "T8": pac_bayes,
+    "T8-paired": paired_draws,
     "T8-code": compressed_risk,
     "T9": held_out_risk,
     "T9-pool": held_out_pool,
@@ -63,7 +64,7 @@ FAMILIES: Mapping[str, Callable[[Replicate, float], Statements]] = {
 THEOREMS: tuple[str, ...] = tuple(FAMILIES)
 """Numbers of the theorems that a study can ask."""
 
-IN_TIME_ORDER = frozenset({"T7a", "T7b", "T7c", "T7d", "T7f", "T8", "T8-code", "T10"})
+IN_TIME_ORDER = frozenset({"T7a", "T7b", "T7c", "T7d", "T7f", "T8", "T8-paired", "T8-code", "T10"})
 WITH_LEAST_LOSS = frozenset({"T7a", "T7b", "T7c", "T7d"})
 
 

@@ -1,12 +1,13 @@
-"""T7c and T8: networks drawn from a Gaussian, the prior from the first half, scored on the second half."""
+"""T7c, T8 and T8-paired: networks drawn from a Gaussian, the prior from the first half, scored on the second half."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conv4rec_bounds import CellCounts, Ensemble, Evidence, Posterior, TruthLoss
-from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_range
+from conv4rec_bounds import Against, CellCounts, Ensemble, Evidence, Posterior, TruthLoss
+from conv4rec_bounds.loss import DEFAULT_SMOOTHING, SMOOTHED_GAP, smoothed_range
 from conv4rec_bounds.theorems.t7e_truth_loss import plug_in_entropy
 from conv4rec_experiments.studies.certificates.refits import Refits
 from conv4rec_experiments.studies.certificates.replicate import Replicate, mean_loss
@@ -14,7 +15,7 @@ from conv4rec_experiments.studies.certificates.statement import Statements, answ
 from conv4rec_experiments.studies.certificates.untouched import BASES, least_loss_of_truth
 from conv4rec_experiments.truths.truth import Counts, user_mix
 
-__all__ = ["drawn_distance", "groups_of_cells", "pac_bayes"]
+__all__ = ["drawn_distance", "groups_of_cells", "pac_bayes", "paired_draws"]
 
 Array = NDArray[np.float64]
 
@@ -99,28 +100,69 @@ def pac_bayes(replicate: Replicate, delta: float) -> Statements:
     """T8: mean smoothed risk of the same draws under the users of the last block."""
 
     def make() -> tuple[Evidence, float]:
-        draws, part, cells = _draws(replicate), replicate.last, replicate.truth.cells
-        low, high = smoothed_range(cells, cells, DEFAULT_SMOOTHING)
-        # The predictor of the first half comes last.
-        laws = np.exp(np.concatenate([draws.draws, replicate.before[None]]))
-        *logs, early = np.log((1 - DEFAULT_SMOOTHING) * laws + DEFAULT_SMOOTHING / cells)
-        # Rounded up by more than sums of so many terms can lose.
-        risks = np.array([mean_loss(part, log_law) * (1 + 1e-12) for log_law in logs]).clip(low, high)
-        centre = float(np.clip(mean_loss(replicate.sample.blocks[:-1].sum(axis=0), early), low, high))
-        squares = np.array([mean_loss(part, -np.square(log_law + centre)) * (1 + 1e-12) for log_law in logs])
-        posterior = Posterior(
-            int(part.sum()),
-            risks,
-            squares,
-            centre,
-            low,
-            high,
-            draws.log_ratios,
-            math.log(cells),
-            blind_prior=replicate.refits is not None,
-        )
-        evidence = Evidence(cells=cells, protocol=replicate.declared, posterior=posterior)
-        mix = user_mix(part)
-        return evidence, float(np.mean([replicate.risk(log_law, mix) for log_law in logs]))
+        posterior, risk = _drawn_risks(replicate)
+        return _evidence(replicate, posterior), risk
 
     yield answer("T8", delta, make)
+
+
+def paired_draws(replicate: Replicate, delta: float) -> Statements:
+    """T8-paired: risk of the smoothed popularity of the first half less that of the draws, under the same users."""
+
+    def make() -> tuple[Evidence, float]:
+        posterior, risk = _drawn_risks(replicate)
+        part, cells = replicate.last, replicate.truth.cells
+        before = replicate.sample.blocks[:-1].sum(axis=0)
+        popular = before.sum(axis=0) + 0.5
+        (other,) = _smoothed((popular / popular.sum())[None], cells)
+        *logs, early = _smoothed_draws(replicate)
+        gap = SMOOTHED_GAP.upper(alpha=DEFAULT_SMOOTHING, q_max=cells)
+        centre = float(np.clip(mean_loss(before, early - other), -gap, gap))
+        gaps = [log_law - other for log_law in logs]
+        means = np.array([mean_loss(part, of_draw) for of_draw in gaps])
+        squares = np.array([mean_loss(part, -np.square(of_draw + centre)) * (1 + 1e-12) for of_draw in gaps])
+        # Rounded up by more than sums of so many terms can lose.
+        against = Against((means + 1e-12 * gap).clip(-gap, gap), squares, centre, gap)
+        margin = replicate.risk(np.broadcast_to(other, part.shape), user_mix(part)) - risk
+        return _evidence(replicate, replace(posterior, against=against)), margin
+
+    yield answer("T8-paired", delta, make)
+
+
+def _smoothed(laws: Array, cells: int) -> Array:
+    logs: Array = np.log((1 - DEFAULT_SMOOTHING) * laws + DEFAULT_SMOOTHING / cells)
+    return logs
+
+
+def _smoothed_draws(replicate: Replicate) -> Array:
+    """Return logarithms of the smoothed draws and, last, of the smoothed predictor of the first half."""
+    laws = np.exp(np.concatenate([_draws(replicate).draws, replicate.before[None]]))
+    return _smoothed(laws, replicate.truth.cells)
+
+
+def _evidence(replicate: Replicate, posterior: Posterior) -> Evidence:
+    return Evidence(cells=replicate.truth.cells, protocol=replicate.declared, posterior=posterior)
+
+
+def _drawn_risks(replicate: Replicate) -> tuple[Posterior, float]:
+    """Score the draws on the last block, and return the exact mean of their smoothed risks."""
+    draws, part, cells = _draws(replicate), replicate.last, replicate.truth.cells
+    low, high = smoothed_range(cells, cells, DEFAULT_SMOOTHING)
+    *logs, early = _smoothed_draws(replicate)
+    # Rounded up by more than sums of so many terms can lose.
+    risks = np.array([mean_loss(part, log_law) * (1 + 1e-12) for log_law in logs]).clip(low, high)
+    centre = float(np.clip(mean_loss(replicate.sample.blocks[:-1].sum(axis=0), early), low, high))
+    squares = np.array([mean_loss(part, -np.square(log_law + centre)) * (1 + 1e-12) for log_law in logs])
+    posterior = Posterior(
+        int(part.sum()),
+        risks,
+        squares,
+        centre,
+        low,
+        high,
+        draws.log_ratios,
+        math.log(cells),
+        blind_prior=replicate.refits is not None,
+    )
+    mix = user_mix(part)
+    return posterior, float(np.mean([replicate.risk(log_law, mix) for log_law in logs]))
