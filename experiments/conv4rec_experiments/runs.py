@@ -30,7 +30,7 @@ Protocol: TypeAlias = Literal["coin", "interaction", "time"]
 
 
 def split_of(interactions: Interactions, protocol: Protocol, seed: int) -> Split:
-    """Split interactions by one of the protocols of `conv4rec.splits`, with its default shares."""
+    """Split interactions by one of the protocols of `conv4rec.splitting`, with its default shares."""
     if protocol == "time":
         return split_by_time(interactions)
     return (split_by_coin if protocol == "coin" else split_by_interaction)(interactions, seed=seed)

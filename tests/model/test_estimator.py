@@ -9,8 +9,8 @@ import pytest
 
 import conv4rec
 from conv4rec import Conv4Rec, InputError, Interactions, split_by_coin, split_by_interaction, split_from_parts
+from conv4rec import asking as asking_module
 from conv4rec import estimator as estimator_module
-from conv4rec import predictions as predictions_module
 
 
 def ratings(seed: int = 0, n: int = 500) -> Interactions:
@@ -60,7 +60,7 @@ def test_batches_of_users_change_nothing(model: Conv4Rec, monkeypatch: pytest.Mo
         ]
 
     whole = everything()
-    monkeypatch.setattr(predictions_module, "BATCH_USERS", 3)
+    monkeypatch.setattr(asking_module, "BATCH_USERS", 3)
     for first, second in zip(whole, everything(), strict=True):
         assert first == pytest.approx(second, abs=1e-13)
 
@@ -232,7 +232,7 @@ def test_memory_is_asked_for_before_it_is_taken(model: Conv4Rec, monkeypatch: py
     monkeypatch.setattr(estimator_module, "available_memory", lambda device: 20_000)
     with pytest.raises(InputError, match="14 items x 5 levels"):
         Conv4Rec(device="cpu").fit(model.interactions, progress=False)
-    monkeypatch.setattr(predictions_module, "available_memory", lambda device: 20_000)
+    monkeypatch.setattr(asking_module, "available_memory", lambda device: 20_000)
     with pytest.raises(InputError, match="fewer users"):
         model.predict_proba(model.interactions.user_ids.to_list())
     with pytest.raises(InputError, match="100 users x 14 items x 1 levels"):
