@@ -51,6 +51,9 @@ def certify(
         bool,
         typer.Option("--independent-levels", help="Declare held-out levels independent, given their users and items."),
     ] = False,
+    least_interactions: Annotated[
+        int, typer.Option(min=0, help="Of RUN: hidden gems are items of at least so many training interactions.")
+    ] = 0,
     pool: Annotated[
         bool, typer.Option("--pool", help="Declare what was scored or held out a random subset of a finite pool.")
     ] = False,
@@ -125,6 +128,7 @@ def certify(
             independent=independent,
             new_users=independent_users,
             independent_levels=independent_levels,
+            least_interactions=least_interactions,
             receipt=cited,
         )
         print_evaluation(evaluation)

@@ -8,7 +8,7 @@ import polars as pl
 
 from conv4rec.arguments import whole_number
 from conv4rec.asking import Asking, Ids, ProfileKind
-from conv4rec.profiles import UNLIKELY, high_levels, rank_gems
+from conv4rec.profiles import UNLIKELY, high_levels, rank_gems, well_known
 
 __all__ = ["Catalogue"]
 
@@ -76,6 +76,7 @@ class Catalogue(Asking):
         *,
         high: float | None = None,
         unlikely: float = UNLIKELY,
+        least_interactions: int = 0,
         profile: ProfileKind = "certified",
     ) -> pl.DataFrame:
         """Return unseen items that the user is unlikely to come upon and would probably like.
@@ -84,19 +85,38 @@ class Catalogue(Asking):
         the k with the greatest P(high level | user, item consumed) are returned, the greatest first. A level is
         high if it is above `high`, by default above lo + 0.6 (hi - lo) with the least and the greatest level.
 
-        Columns: `rank` from 1, `item`, `p_consume`, `p_high`, `expected_level`.
+        Of an item that hardly anybody has met, P(high level | user, item consumed) rests on hardly any data. With
+        `least_interactions` only items of at least so many training interactions, of all users in the profile and
+        scored parts, are looked at: the unlikely ones are then the least likely of these.
+
+        Columns: `rank` from 1, `item`, `p_consume`, `p_high`, `expected_level`, and `interactions`, the number of the
+        item's training interactions.
 
         Raises
         ------
         InputError
-            If no level or every level is high, k is below 1, or `unlikely` is not above 0 and at most 1.
+            If no level or every level is high, k is below 1, `unlikely` is not above 0 and at most 1, or no item has
+            `least_interactions`.
+
+        Examples
+        --------
+        >>> from conv4rec import Conv4Rec, Interactions
+        >>> frame = pl.DataFrame({"user": [1, 1, 2, 2, 3, 3] * 5, "item": list("abcdef") * 5, "level": [1, 2, 3] * 10})
+        >>> data = Interactions.from_frame(frame, duplicates="keep")
+        >>> model = Conv4Rec(channels=2, code=3, epochs=2, device="cpu").fit(data, progress=False)
+        >>> model.split.item_counts.tolist()
+        [5, 1, 3, 5, 5, 3]
+        >>> [model.hidden_gems(1, least_interactions=least)["interactions"].to_list() for least in (0, 4)]
+        [[3, 3], [5]]
         """
         code = self._user(user)
         data = self.interactions
         is_high = high_levels(data.level_values, high)
+        counts = self.split.item_counts
+        candidates = well_known(counts, least_interactions) & ~self._seen(code)[0]
         ((_, prediction),) = self._predict(code, profile)
         consume, p_high = prediction.consume[0], prediction.level[0][:, is_high].sum(axis=1)
-        items = rank_gems(consume, p_high, np.flatnonzero(~self._seen(code)[0]), k, unlikely)
+        items = rank_gems(consume, p_high, np.flatnonzero(candidates), k, unlikely)
         return pl.DataFrame(
             {
                 "rank": np.arange(1, len(items) + 1),
@@ -104,5 +124,6 @@ class Catalogue(Asking):
                 "p_consume": consume[items],
                 "p_high": p_high[items],
                 "expected_level": prediction.level[0, items] @ data.level_values,
+                "interactions": counts[items],
             }
         )

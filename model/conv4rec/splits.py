@@ -169,6 +169,12 @@ class Split:
         return {part.name.lower(): size for part, size in zip(Part, sizes, strict=True)}
 
     @cached_property
+    def item_counts(self) -> npt.NDArray[np.int64]:
+        """How many interactions of each item train a model, those of the profile and scored parts, shape (n_items,)."""
+        trained = np.isin(self.part, (Part.PROFILE, Part.SCORED))
+        return np.bincount(self.interactions.item[trained], minlength=self.interactions.n_items).astype(np.int64)
+
+    @cached_property
     def statement(self) -> str:
         """Which protocol the split satisfies, under which assumption, and whether the data is a finite pool."""
         return statement(self.protocol, has_repeats=self.interactions.has_repeats)
