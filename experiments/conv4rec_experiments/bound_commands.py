@@ -54,6 +54,9 @@ def certify(
             help="Declare held-out levels independent, given users and items, of a scale fixed beforehand.",
         ),
     ] = False,
+    least_interactions: Annotated[
+        int, typer.Option(min=0, help="Of RUN: hidden gems are items of at least so many training interactions.")
+    ] = 0,
     pool: Annotated[
         bool, typer.Option("--pool", help="Declare what was scored or held out a random subset of a finite pool.")
     ] = False,
@@ -128,6 +131,7 @@ def certify(
             independent=independent,
             new_users=independent_users,
             independent_levels=independent_levels,
+            least_interactions=least_interactions,
             receipt=cited,
         )
         print_evaluation(evaluation)
@@ -206,10 +210,17 @@ def plan(
     ] = None,
     items: Annotated[int, typer.Option(min=1, help="Number of items.")] = 1000,
     levels: Annotated[int, typer.Option(min=1, help="Number of levels.")] = 5,
-    channels: Annotated[int, typer.Option(min=1, help="Number of channels.")] = 3,
-    code: Annotated[int, typer.Option(min=1, help="Size of the code in each channel.")] = 50,
-    shared_maps: Annotated[bool, typer.Option("--shared-maps", help="One encode and decode for all channels.")] = False,
-    code_activation: Annotated[str, typer.Option(help="After encode: tanh, identity or relu.")] = "tanh",
+    channels: Annotated[int | None, typer.Option(min=1, help="Number of channels; the model's default.")] = None,
+    code: Annotated[int | None, typer.Option(min=1, help="Size of the code in each; the model's default.")] = None,
+    shared_maps: Annotated[
+        bool | None,
+        typer.Option(
+            "--shared-maps/--no-shared-maps", help="One encode and decode for all channels; the model's default."
+        ),
+    ] = None,
+    code_activation: Annotated[
+        str | None, typer.Option(help="After encode: tanh, identity or relu; the model's default.")
+    ] = None,
     norms: Annotated[str, typer.Option(help="Norms of some layers, such as encode=2,cell_bias=4.")] = "",
     distances: Annotated[str, typer.Option(help="Distances to references, such as encode=2,decode=1.")] = "",
     users: Annotated[int, typer.Option(min=1, help="Number of users with scored interactions.")] = 1000,
@@ -233,13 +244,16 @@ def plan(
     from conv4rec_experiments.printing import print_paths, print_plans
     from conv4rec_experiments.setting import Setting
 
+    of_model: dict[str, Any] = {
+        "channels": channels,
+        "code": code,
+        "shared_maps": shared_maps,
+        "code_activation": code_activation,
+    }
     setting = Setting(
+        **{name: value for name, value in of_model.items() if value is not None},
         items=items,
         levels=levels,
-        channels=channels,
-        code=code,
-        shared_maps=shared_maps,
-        code_activation=code_activation,
         norms=numbers(norms),
         distances=numbers(distances),
         users=users,

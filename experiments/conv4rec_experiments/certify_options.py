@@ -7,7 +7,7 @@ import typer
 __all__ = ["refuse_odd_options"]
 
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "run": ("independent", "independent_levels", "independent_users"),
+    "run": ("independent", "independent_levels", "independent_users", "least_interactions"),
     "weights": (
         *("map", "transpose", "activations", "scored", "risk", "truth_risk", "users", "user_risk", "cells"),
         *("masked", "independent", "pool", "fixed_profile", "independent_users", "cut", "out"),

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["compare", "evaluate", "search"]
 
 SHOWN = ("NDCG@100", "Recall@20", "Recall@50", "positive NDCG@100", "RMSE", "MAE", "level log-loss")
-CALIBRATED = ("item log-loss", "ECE of P(consume)", "ECE of P(level | consumed)", "ECE of the likeliest level")
+CALIBRATED = (
+    *("item log-loss", "ECE of P(consume)", "ECE of P(level | consumed)", "ECE of P(level | consumed), if calibrated"),
+    *("ECE of the likeliest level", "ECE of the likeliest level, if calibrated"),
+)
 
 
 def compare(
@@ -140,7 +143,10 @@ def _print_figures(table: pl.DataFrame, title: str) -> None:
 
     seconds = [name for name in ("fit, s", "with choosing, s") if name in table.columns]
     print_frame(table.select("system", *SHOWN, *seconds), title)
-    print_frame(table.select("system", *CALIBRATED), "calibration: item log-loss in nats, expected calibration errors")
+    print_frame(
+        table.select("system", *CALIBRATED),
+        "calibration: item log-loss in nats, expected calibration errors, what chance makes them",
+    )
 
 
 @contextmanager

@@ -112,6 +112,7 @@ def evaluate(
     independent_levels: bool = False,
     truth: Truth | None = None,
     prior: Conv4Rec | None = None,
+    least_interactions: int = 0,
 ) -> Evaluation:
     """Measure a trained model on its own split and certify it.
 
@@ -137,12 +138,15 @@ def evaluate(
         A network of the same sizes that was trained on `conv4rec_experiments.priors.prior_split` of the model's split:
         the centre of the prior of T8 and T8-paired. By default that is the start of the training, and T8-paired is
         refused.
+    least_interactions
+        How many training interactions the items of the certified pools of hidden gems have at least.
 
     Raises
     ------
     InputError
         If the model is not trained, the data cannot be independent draws from the truth as they stand, or new users
-        were declared for a split by time, whose dates tie the users, or the prior has seen other interactions.
+        were declared for a split by time, whose dates tie the users, or the prior has seen other interactions, or no
+        item has ``least_interactions``.
     RefusedError
         If ``delta`` is no probability, or the weights cannot be used at all.
     """
@@ -157,7 +161,8 @@ def evaluate(
     }
     own = predictions[MODEL]
     rival = predictions[RIVAL]
-    gathered = gather(model, own, rival, Declared(independent, new_users, independent_levels, truth), delta, prior)
+    declared = Declared(independent, new_users, independent_levels, truth)
+    gathered = gather(model, own, rival, declared, delta, prior, least_interactions)
     budget = Budget(delta)
     shared = Fraction(delta) * RIVALS if gathered.distances.parts else Fraction(0)
     report = certify(gathered.evidence, Fraction(delta) - shared, budget=budget)

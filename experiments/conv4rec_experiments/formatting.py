@@ -1,4 +1,4 @@
-"""Numbers as they are printed: a bound never on the wrong side of its exact value."""
+"""Numbers as they are printed, a bound never on the wrong side of its exact value, and words that go with them."""
 
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Context
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from conv4rec_bounds.rounding import printed_down, printed_up
 
-__all__ = ["bound", "confidence", "interval", "lower", "number", "percent", "quantity", "unit", "upper"]
+__all__ = ["bound", "confidence", "floor_words", "interval", "lower", "number", "percent", "quantity", "unit", "upper"]
 
 EXACT = frozenset(
     {
@@ -119,3 +119,12 @@ def interval(row: Mapping[str, Any]) -> str:
     if row["low"] is None:
         return "–"
     return f"{floor(1e4 * row['low']) / 100:.2f} to {ceil(1e4 * row['high']) / 100:.2f} %"
+
+
+def floor_words(least_interactions: int, before: str = "") -> str:
+    """Say which items are looked at, in words that follow others; nothing if all are.
+
+    >>> floor_words(10, ", "), floor_words(0, ", ")
+    (', items of 10 training interactions or more', '')
+    """
+    return f"{before}items of {least_interactions} training interactions or more" if least_interactions else ""

@@ -107,18 +107,20 @@ def gather(
     declared: Declared,
     delta: float,
     prior: Conv4Rec | None = None,
+    least_interactions: int = 0,
 ) -> Gathered:
     """Collect all that the theorems may look at.
 
     ``own`` and ``rival`` hold the log-probabilities of every part by the model and by what it is compared with;
-    ``prior`` is a network for the prior of the draws (see `conv4rec_experiments.priors`).
+    ``prior`` is a network for the prior of the draws (see `conv4rec_experiments.priors`), and ``least_interactions``
+    the floor of the pools of gems.
 
     Raises
     ------
     InputError
         If the data cannot be independent draws from a declared truth as they stand, or users that were declared
         independent are tied by dates that were computed from the data of all of them, or the prior's network has seen
-        other interactions than it may have.
+        other interactions than it may have, or no item has ``least_interactions``.
     """
     truth, split = declared.truth, model.split
     if truth is not None:
@@ -148,7 +150,7 @@ def gather(
         parts = held_out_evidence(model, own["held_out"], rival["held_out"], judged, smoothing, protocol, sample, truth)
         evidence = replace(evidence, **parts)
         if split.interactions.n_levels > 1:
-            gems = choose_pools(model, "unmet" if truth is None else "all")
+            gems = choose_pools(model, "unmet" if truth is None else "all", least_interactions)
             whole = declared.independent_levels or protocol.sampling == "independent"
             if whole or sample is not None:
                 evidence = replace(evidence, gem_counts=gems.counts(None if whole else sample))

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv4rec.batches import CellsByUser
-from conv4rec.profiles import high_levels, unlikely_items
+from conv4rec.profiles import high_levels, unlikely_items, well_known
 from conv4rec_bounds import GemCounts
+from conv4rec_experiments.formatting import floor_words
 
 if TYPE_CHECKING:
     from conv4rec import Conv4Rec
@@ -31,13 +32,13 @@ SEGMENTS = (EVERYBODY, "quiet", "middle", "active")
 BATCH_USERS = 64
 
 
-def pool_name(segment: str, threshold: float) -> str:
+def pool_name(segment: str, threshold: float, least_interactions: int = 0) -> str:
     """Name a pool.
 
-    >>> pool_name("quiet", 0.8)
-    'quiet users, at least 0.8'
+    >>> pool_name("quiet", 0.8), pool_name("all", 0.5, 10)
+    ('quiet users, at least 0.8', 'all users, at least 0.5, items of 10 training interactions or more')
     """
-    return f"{segment} users, at least {threshold:g}"
+    return f"{segment} users, at least {threshold:g}{floor_words(least_interactions, ', ')}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,8 @@ class GemPools:
 
     Attributes
     ----------
+    least_interactions
+        How many training interactions the items of the pools have at least.
     names
         Names of the pools: segments in their order, thresholds rising, shape (pool,).
     member
@@ -62,6 +65,7 @@ class GemPools:
         P(item | user); the claim is negative if the user has no such item.
     """
 
+    least_interactions: int
     names: tuple[str, ...]
     member: Mask
     user: Codes
@@ -112,7 +116,9 @@ def activity(model: Conv4Rec) -> Mask:
     return np.stack([np.ones(users, dtype=bool), *(third == place for place in range(3))])
 
 
-def choose_pools(model: Conv4Rec, candidates: Literal["unmet", "all"] = "unmet") -> GemPools:
+def choose_pools(
+    model: Conv4Rec, candidates: Literal["unmet", "all"] = "unmet", least_interactions: int = 0
+) -> GemPools:
     """Choose the pools of a model from its training part, and find what of its held-out part fell into them.
 
     Of the candidates of a user, the less likely half by P(item | user) are unlikely, as in `Conv4Rec.hidden_gems`.
@@ -124,6 +130,13 @@ def choose_pools(model: Conv4Rec, candidates: Literal["unmet", "all"] = "unmet")
     candidates
         ``"unmet"``: the items that the user has not met in the training part; ``"all"``: every item, where
         interactions repeat, as in draws from a known truth.
+    least_interactions
+        Only items of at least so many training interactions are candidates, as in `Conv4Rec.hidden_gems`.
+
+    Raises
+    ------
+    InputError
+        If no item has so many.
     """
     split, data = model.split, model.split.interactions
     part, high = split.held_out, high_levels(data.level_values)
@@ -131,7 +144,7 @@ def choose_pools(model: Conv4Rec, candidates: Literal["unmet", "all"] = "unmet")
     ever, held = CellsByUser.of(data), np.argsort(part.user, kind="stable")
     starts = np.searchsorted(part.user[held], np.arange(data.n_users + 1))
     mix = np.bincount(part.user, minlength=data.n_users) / len(part)
-    member = activity(model)
+    member, known = activity(model), well_known(split.item_counts, least_interactions)
     claim, unlikely = np.zeros(len(part)), np.zeros(len(part), dtype=bool)
     pairs = np.zeros((len(SEGMENTS), len(THRESHOLDS)), dtype=np.int64)
     mass, high_mass = np.zeros(pairs.shape), np.zeros(pairs.shape)
@@ -144,7 +157,7 @@ def choose_pools(model: Conv4Rec, candidates: Literal["unmet", "all"] = "unmet")
         share = np.divide(liked, consume, out=np.zeros_like(liked), where=consume > 0)
         shape = consume.shape
         open_to = np.ones(shape, dtype=bool) if candidates == "all" else ~_met(trained, users, shape)
-        chosen = unlikely_items(consume, open_to)
+        chosen = unlikely_items(consume, open_to & known)
         unmet = ~_met(ever, users, shape)
         for place, threshold in enumerate(THRESHOLDS):
             pool = chosen & (share >= threshold)
@@ -160,7 +173,10 @@ def choose_pools(model: Conv4Rec, candidates: Literal["unmet", "all"] = "unmet")
         best_claim[users], best_consume[users] = found.max(axis=1), consume[users - first, best[users]]
     above = unlikely & (claim >= np.array(THRESHOLDS)[:, None])
     return GemPools(
-        names=tuple(pool_name(segment, threshold) for segment in SEGMENTS for threshold in THRESHOLDS),
+        least_interactions=least_interactions,
+        names=tuple(
+            pool_name(segment, threshold, least_interactions) for segment in SEGMENTS for threshold in THRESHOLDS
+        ),
         member=member,
         user=part.user,
         claim=claim,

@@ -47,10 +47,10 @@ def gem_ladder(
     Returns
     -------
     list
-        Rows with ``segment, threshold, users, pairs``, the number of held-out ``interactions`` in the pool and their
-        ``share``, the model's mean ``claim`` about them, the ``measured`` share of high levels among them, the
-        certified ``lower_end``, the ``base_rate`` (share of high levels among all held-out interactions of the
-        segment), and ``from_total_variation``. Means of nothing are None.
+        Rows with ``segment, least_interactions, threshold, users, pairs``, the number of held-out ``interactions`` in
+        the pool and their ``share``, the model's mean ``claim`` about them, the ``measured`` share of high levels among
+        them, the certified ``lower_end``, the ``base_rate`` (share of high levels among all held-out interactions of
+        the segment), and ``from_total_variation``. Means of nothing are None.
     """
     rows = []
     for place, name in enumerate(pools.names):
@@ -66,6 +66,7 @@ def gem_ladder(
         rows.append(
             {
                 "segment": SEGMENTS[segment],
+                "least_interactions": pools.least_interactions,
                 "threshold": THRESHOLDS[rung],
                 "users": int(pools.member[segment].sum()),
                 "pairs": int(pools.pairs[place]),
@@ -125,7 +126,8 @@ def promised(
 def gem_pairs(model: Conv4Rec, pools: GemPools, row: Mapping[str, Any], k: int = 5) -> pl.DataFrame:
     """Return examples of a pool: the surest gem of each of at most k users, by their own identifiers.
 
-    Columns: ``segment``, ``user``, ``item``, ``p_consume``, ``p_high``. Only the pool is certified, no single pair.
+    Columns: ``segment``, ``user``, ``item``, ``p_consume``, ``p_high``, and ``interactions``, the number of the item's
+    training interactions. Only the pool is certified, no single pair.
     """
     segment = SEGMENTS.index(row["segment"])
     claims = np.where(pools.member[segment], pools.best_claim, -1.0)
@@ -139,6 +141,7 @@ def gem_pairs(model: Conv4Rec, pools: GemPools, row: Mapping[str, Any], k: int =
             "item": data.item_ids.gather(pools.best[users]),
             "p_consume": pools.best_consume[users],
             "p_high": pools.best_claim[users],
+            "interactions": model.split.item_counts[pools.best[users]],
         }
     )
 
@@ -164,9 +167,16 @@ def certified_quantities(run: Path) -> tuple[dict[str, float], float]:
 
 
 def gems_of_run(
-    model: Conv4Rec, run: Path, wanted: float, segments: Sequence[str] = (), k: int = 5
+    model: Conv4Rec,
+    run: Path,
+    wanted: float,
+    segments: Sequence[str] = (),
+    k: int = 5,
+    least_interactions: int = 0,
 ) -> tuple[list[dict[str, Any]], dict[str, Mapping[str, Any] | None], pl.DataFrame, list[Path]]:
     """Find the pools of a certified run that keep a wanted promise; write tables and figure into its folder.
+
+    ``least_interactions`` is the floor with which the run was certified.
 
     Returns
     -------
@@ -176,14 +186,21 @@ def gems_of_run(
     Raises
     ------
     InputError
-        If the run was not certified, a segment is unknown, or ``wanted`` is no probability above 0 and below 1.
+        If the run was not certified, or with another floor, a segment is unknown, or ``wanted`` is no probability above
+        0 and below 1.
     """
     from conv4rec_experiments.figures.gems import draw_gems
 
     if odd := sorted(set(segments) - set(SEGMENTS)):
         raise InputError(f"there is no segment {odd[0]!r}; choose some of {', '.join(SEGMENTS)}.")
     quantities, delta = certified_quantities(run)
-    pools = choose_pools(model)
+    pools = choose_pools(model, least_interactions=least_interactions)
+    if lower_end(pools.names[0]) not in quantities:
+        floor = f" --least-interactions {least_interactions}" if least_interactions else ""
+        raise InputError(
+            f"the report of {run} has another floor than {least_interactions} training interactions for its gems; give "
+            f"its own as --least-interactions, or certify anew with: conv4rec certify {run}{floor}"
+        )
     ladder = [row for row in gem_ladder(pools, quantities) if row["segment"] in (segments or SEGMENTS)]
     found = promised(ladder, wanted)
     examples = [gem_pairs(model, pools, row, k) for row in found.values() if row is not None]

@@ -16,6 +16,7 @@ __all__ = ["gems", "profile", "recommend"]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `conv4rec train` has written.")]
 OneUser = Annotated[str, typer.Argument(metavar="USER", help="A user's identifier, as in the data.")]
 Items = Annotated[int, typer.Option("-k", min=1, help="How many items to show.")]
+Floor = Annotated[int, typer.Option(min=0, help="Of gems: only items of at least so many training interactions.")]
 OF_HISTORY = ("skip_unknown", "user", "item", "level", "columns")
 
 
@@ -37,6 +38,7 @@ def recommend(
     ] = None,
     k: Items = 10,
     gems: Annotated[bool, typer.Option("--gems", help="Unlikely finds that would be liked, instead.")] = False,
+    least_interactions: Floor = 0,
     history: Annotated[
         Path | None, typer.Option(help="A file of what new users did, whom the training has not met.")
     ] = None,
@@ -51,9 +53,12 @@ def recommend(
     """Recommend items that the users have not seen."""
     import polars as pl
 
+    from conv4rec_experiments.formatting import floor_words
     from conv4rec_experiments.loading import load_newcomers, load_run
     from conv4rec_experiments.printing import print_frame, print_lines, print_skipped
 
+    if least_interactions and not gems:
+        raise typer.BadParameter("--least-interactions says nothing without --gems")
     model: Predictions
     if history is None:
         said = [name for name in OF_HISTORY if context.params[name]]
@@ -68,12 +73,15 @@ def recommend(
         print_skipped(model.skipped)
     for place in range(len(known)):
         one = known[place]
-        table = model.hidden_gems(one, k) if gems else model.recommend(known[place : place + 1], k)
+        if gems:
+            table = model.hidden_gems(one, k, least_interactions=least_interactions)
+        else:
+            table = model.recommend(known[place : place + 1], k)
         if len(table):
             print_frame(table.select(pl.exclude("user")), f"user {one}")
         else:
             left = "no hidden gem is left" if gems else "nothing is left to recommend"
-            print_lines(f"user {one} has seen every item; {left}.")
+            print_lines(f"user {one} has seen {floor_words(least_interactions, 'all ') or 'every item'}; {left}.")
 
 
 def gems(
@@ -83,6 +91,7 @@ def gems(
         list[str] | None, typer.Option(help="A segment of users: all, quiet, middle or active; repeatable.")
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many examples of each pool to show.")] = 5,
+    least_interactions: Floor = 0,
 ) -> None:
     """Show the largest pools of hidden gems that are certified to be liked so often; certify the run first."""
     from conv4rec_experiments.gems import gems_of_run
@@ -90,7 +99,7 @@ def gems(
     from conv4rec_experiments.printing import print_frame, print_gems, print_paths
 
     model, _ = load_run(run, [])
-    ladder, found, examples, paths = gems_of_run(model, run, wanted, segment or (), k)
+    ladder, found, examples, paths = gems_of_run(model, run, wanted, segment or (), k, least_interactions)
     print_gems(ladder, found, wanted)
     if len(examples):
         print_frame(examples, "examples; the pool is certified, no single pair")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from conv4rec_experiments.formatting import bound, confidence, lower, number, upper
+from conv4rec_experiments.formatting import bound, confidence, floor_words, lower, number, upper
 from conv4rec_experiments.report.sentences import headline, reason
 
 if TYPE_CHECKING:
@@ -140,8 +140,9 @@ def print_gems(
     ladder: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, Any] | None], wanted: float
 ) -> None:
     """Print of every segment the largest pool of hidden gems that is certified so, or how far the best one comes."""
+    of = floor_words(ladder[0]["least_interactions"], " of ")
     table = _table(
-        f"hidden gems: largest pools with P(high | consumed) certified to be at least {wanted:g}",
+        f"hidden gems{of}: largest pools with P(high | consumed) certified to be at least {wanted:g}",
         ("users", "at least"),
         ("pairs", "share", "claim", "measured", "certified", "base rate"),
     )

@@ -30,7 +30,7 @@ Protocol: TypeAlias = Literal["coin", "interaction", "time"]
 
 
 def split_of(interactions: Interactions, protocol: Protocol, seed: int) -> Split:
-    """Split interactions by one of the protocols of `conv4rec.splits`, with its default shares."""
+    """Split interactions by one of the protocols of `conv4rec.splitting`, with its default shares."""
     if protocol == "time":
         return split_by_time(interactions)
     return (split_by_coin if protocol == "coin" else split_by_interaction)(interactions, seed=seed)
@@ -95,18 +95,21 @@ def certify_run(
     independent: bool = False,
     new_users: bool = False,
     independent_levels: bool = False,
+    least_interactions: int = 0,
     receipt: Receipt | None = None,
 ) -> tuple[Evaluation, list[Path]]:
     """Certify the model of a run and write tables, figure and page into its folder; return the paths of the files.
 
     ``independent``, ``new_users`` and ``independent_levels`` declare what no data can show (see
-    `conv4rec_experiments.evaluation.evaluate`); ``receipt`` is what the page cites on how certificates of these kinds
-    fare on known truths. What an earlier report said about hidden gems is deleted.
+    `conv4rec_experiments.evaluation.evaluate`); ``least_interactions`` is the floor of the pools of hidden gems, and
+    ``receipt`` what the page cites on how certificates of these kinds fare on known truths. What an earlier report said
+    about hidden gems is deleted.
 
     Raises
     ------
     InputError
-        If the folder holds no model that can be read, or its split contradicts what is declared.
+        If the folder holds no model that can be read, its split contradicts what is declared, or no item has
+        ``least_interactions``.
     RefusedError
         If ``delta`` is no probability.
     """
@@ -117,6 +120,7 @@ def certify_run(
         independent=independent,
         new_users=new_users,
         independent_levels=independent_levels,
+        least_interactions=least_interactions,
         prior=Conv4Rec.load(run / PRIOR) if (run / PRIOR / MODEL).exists() else None,
     )
     delete(run, GEMS)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from conv4rec.errors import InputError
+from conv4rec.network import Architecture
 from conv4rec_bounds.covering import grid_index
 from conv4rec_bounds.geometry import ACTIVATIONS, LAYERS
 from conv4rec_bounds.loss import DEFAULT_SMOOTHING, smoothed_range
@@ -40,7 +41,8 @@ class Setting:
     Attributes
     ----------
     items, levels, channels, code
-        Sizes of a network that has every layer; `shared_maps` lets all channels share encode and decode.
+        Sizes of a network that has every layer; `shared_maps` lets all channels share encode and decode. Where nothing
+        is said, channels, code, `shared_maps` and `code_activation` are the defaults of `conv4rec.Conv4Rec`.
     norms
         The norm of some layers, by name, each in the layer's own norm; the others are those of `NORMS`.
     distances
@@ -74,12 +76,12 @@ class Setting:
 
     items: int = 1000
     levels: int = 5
-    channels: int = 3
-    code: int = 50
-    shared_maps: bool = False
+    channels: int = Architecture.channels
+    code: int = Architecture.code
+    shared_maps: bool = Architecture.shared_maps
     norms: Mapping[str, float] = field(default_factory=dict)
     distances: Mapping[str, float] = field(default_factory=dict)
-    code_activation: str = "tanh"
+    code_activation: str = Architecture.code_activation
     users: int = 1000
     cells: int | None = None
     risk: float | None = None
@@ -134,7 +136,7 @@ class Setting:
 
         >>> inputs = Setting(items=10, levels=2, channels=2, code=3).inputs()
         >>> inputs["p_E"], inputs["s_E"], inputs["q"]
-        (60, 16, 20)
+        (30, 16, 20)
         """
         sizes = {"item": self.items, "level": self.levels, "channel": self.channels, "code": self.code}
         norms = dict(NORMS) | dict(self.norms)

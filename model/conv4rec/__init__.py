@@ -23,14 +23,8 @@ if TYPE_CHECKING:
     from conv4rec.options import TrainingOptions
     from conv4rec.popularity import Popularity, Uniform
     from conv4rec.reading import read
-    from conv4rec.splits import (
-        Part,
-        Split,
-        split_by_coin,
-        split_by_interaction,
-        split_by_time,
-        split_from_parts,
-    )
+    from conv4rec.splits import Part, Split
+    from conv4rec.splitting import split_by_coin, split_by_interaction, split_by_time, split_from_parts
 
 __all__ = [
     "Architecture",
@@ -64,10 +58,10 @@ _HOME = {
     "TrainingOptions": "options",
     "Uniform": "popularity",
     "read": "reading",
-    "split_by_coin": "splits",
-    "split_by_interaction": "splits",
-    "split_by_time": "splits",
-    "split_from_parts": "splits",
+    "split_by_coin": "splitting",
+    "split_by_interaction": "splitting",
+    "split_by_time": "splitting",
+    "split_from_parts": "splitting",
 }
 
 

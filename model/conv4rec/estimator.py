@@ -14,13 +14,15 @@ import numpy.typing as npt
 import torch
 
 from conv4rec.errors import InputError
+from conv4rec.fitted import Fitted
 from conv4rec.interactions import Interactions
 from conv4rec.memory import available_memory, users_per_batch
 from conv4rec.network import Activation, Architecture, Network
 from conv4rec.options import TrainingOptions, choose_device
 from conv4rec.popularity import Popularity
-from conv4rec.predictions import Fitted, Predictions
-from conv4rec.splits import Split, split_by_coin
+from conv4rec.predictions import Predictions
+from conv4rec.splits import Split
+from conv4rec.splitting import split_by_coin
 from conv4rec.start import start_stream, start_weights
 from conv4rec.storage import load_model, save_model
 from conv4rec.training import train

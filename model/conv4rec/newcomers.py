@@ -12,9 +12,10 @@ import polars as pl
 
 from conv4rec.batches import CellsByUser
 from conv4rec.errors import InputError
+from conv4rec.fitted import Fitted
 from conv4rec.identifiers import codes_of, lookup
 from conv4rec.interactions import Interactions
-from conv4rec.predictions import Fitted, Predictions
+from conv4rec.predictions import Predictions
 
 if TYPE_CHECKING:
     from conv4rec.options import TrainingOptions

@@ -1,4 +1,4 @@
-"""From logits to what a user sees: P(consume), P(level | consumed), expected levels, hidden gems."""
+"""From logits to what a user sees: P(consume), P(level | consumed), high levels, hidden gems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from conv4rec.arguments import real_number, whole_number
 from conv4rec.errors import InputError
 
-__all__ = ["UNLIKELY", "Prediction", "high_levels", "rank_gems", "unlikely_items"]
+__all__ = ["UNLIKELY", "Prediction", "high_levels", "rank_gems", "unlikely_items", "well_known"]
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -84,6 +84,34 @@ def high_levels(level_values: Array, threshold: float | None = None) -> Mask:
             "high levels need a threshold with levels on both sides."
         )
     return high
+
+
+def well_known(counts: Codes, least: int) -> Mask:
+    """Say which items have at least so many training interactions.
+
+    Parameters
+    ----------
+    counts : int64 array (item,)
+        Training interactions of every item, see `conv4rec.splits.Split.item_counts`.
+    least : int
+        The floor, from 0 on; 0 leaves all items.
+
+    Raises
+    ------
+    InputError
+        If the floor is no whole number from 0 on, or no item reaches it.
+
+    Examples
+    --------
+    >>> well_known(np.array([0, 7, 3]), 3).tolist()
+    [False, True, True]
+    """
+    kept: Mask = counts >= whole_number("least_interactions", least, 0)
+    if not kept.any():
+        raise InputError(
+            f"least_interactions is {least}, and no item has more than {counts.max()} training interactions; lower it."
+        )
+    return kept
 
 
 def unlikely_items(consume: Array, candidates: Mask, unlikely: float = UNLIKELY) -> Mask:

@@ -174,8 +174,16 @@ def test_gems_are_those_of_the_report(trained, capsys):
     assert "all users: no pool is certified so" in capsys.readouterr().out
     assert call("gems", trained, "--segment", "loud") == 2
     assert "no segment 'loud'" in capsys.readouterr().err
-    assert call("certify", trained) == 0
+    assert call("gems", trained, "--least-interactions", 2) == 2
+    assert "has another floor than 2 training interactions" in capsys.readouterr().err
+    assert call("certify", trained, "--least-interactions", 2) == 0
     assert not (trained / "gems.csv").exists()
+    assert call("gems", trained) == 2
+    assert f"anew with: conv4rec certify {trained}\n" in capsys.readouterr().err
+    assert call("gems", trained, "--least-interactions", 2, "--wanted", 0.01) == 0
+    assert "hidden gems of items of 2 training interactions or more" in " ".join(capsys.readouterr().out.split())
+    table = csv.DictReader((trained / "gems.csv").read_text().splitlines())
+    assert {row["least_interactions"] for row in table} == {"2"}
     (trained / "certificates.json").unlink()
     assert call("gems", trained) == 2
     assert "holds no certificates; make them with: conv4rec certify" in capsys.readouterr().err
@@ -267,6 +275,10 @@ def test_profile_and_recommend_speak_of_the_users_asked_for(trained, capsys):
     assert printed.count("user 7") == 1
     assert call("recommend", trained, 7, "--gems", "-k", 2) == 0
     assert "p_high" in capsys.readouterr().out
+    assert call("recommend", trained, 7, "--gems", "--least-interactions", 10**6) == 2
+    assert "no item has more than" in capsys.readouterr().err
+    assert call("recommend", trained, 7, "--least-interactions", 2) == 2
+    assert "says nothing without --gems" in capsys.readouterr().err
 
 
 def test_new_users_are_recommended_to(trained, tmp_path, capsys):

@@ -93,6 +93,41 @@ def test_pools_are_those_of_plain_loops(model, evaluation):
     assert pools.high.tolist() == (part.level == 2).tolist()
 
 
+@pytest.mark.parametrize("least", [0, 30, 38])
+def test_a_floor_leaves_the_pools_of_well_known_items_which_are_what_is_certified_and_shown(model, least):
+    found = evaluate(model, least_interactions=least)
+    pools, split = found.gems, model.split
+    counts = np.bincount(np.concatenate([split.profile.item, split.scored.item]), minlength=ITEMS)
+    assert np.ptp(counts) > 20
+    consume = model.consumption(split.interactions.user_ids)
+    met = np.zeros((USERS, ITEMS), dtype=bool)
+    for part in (split.profile, split.scored, split.validation):
+        met[part.user, part.item] = True
+    pool = set()
+    for user in range(USERS):
+        left = sorted(np.flatnonzero(~met[user] & (counts >= least)), key=lambda item, user=user: consume[user, item])
+        pool |= {(user, item) for item in left[: -(-len(left) // 2)]}
+    part, sample = split.held_out, found.evidence.pool_sample
+    inside = [cell in pool for cell in zip(part.user, part.item, strict=True)]
+    assert pools.inside[0].tolist() == inside
+    counted = found.evidence.gem_counts
+    assert counted.all_in_pool[0] == sum(inside)
+    assert sample.size < len(inside)
+    assert counted.names == choose_pools(model, least_interactions=least).names
+    rows = gem_ladder(pools, found.report["T9-gems"].quantities)
+    assert {row["least_interactions"] for row in rows} == {least}
+    shown = gem_pairs(model, pools, rows[0], k=USERS)
+    assert shown["interactions"].min() >= least
+    data = model.interactions
+    pairs = zip(data.user_codes(shown["user"]).tolist(), data.item_codes(shown["item"]).tolist(), strict=True)
+    assert set(pairs) <= pool
+
+
+def test_a_floor_above_all_items_is_refused(model):
+    with pytest.raises(InputError, match="no item has more than"):
+        evaluate(model, least_interactions=1000)
+
+
 def test_pools_do_not_look_at_the_held_out_levels(model):
     split = model.split
     data, held = split.interactions, split.part == 3

@@ -5,19 +5,23 @@ import json
 import math
 from dataclasses import replace
 from fractions import Fraction
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from conv4rec import Conv4Rec
 from conv4rec.errors import InputError
 from conv4rec.network import Architecture
 from conv4rec_bounds import THEOREMS, Evidence, HeldOut, Network, Protocol, Scored, certify
 from conv4rec_bounds.covering import EXAMPLE, RadiusClass, grid_index
 from conv4rec_bounds.geometry import LAYERS
 from conv4rec_experiments import planning
+from conv4rec_experiments.cli import app
 from conv4rec_experiments.figures import planning as figure
 from conv4rec_experiments.figures.style import save
 from conv4rec_experiments.planning import curve, plan, plannable, plans, write_plans
@@ -86,17 +90,33 @@ def test_a_plan_for_t9_is_what_the_certificate_says():
     assert certificate.terms["deviation"] <= planned * (1 + 1e-9) <= 0.3
 
 
-def test_a_plan_for_t1_is_what_the_certificate_says():
-    architecture = Architecture(n_items=7, n_levels=2, channels=2, code=3, shared_maps=False)
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_plan_for_t1_is_what_the_certificate_says(shared):
+    architecture = Architecture(n_items=7, n_levels=2, channels=2, code=3, shared_maps=shared)
     network = Network(weights(architecture), "identity", "tanh")
     norms = RadiusClass.of(network).norms
-    setting = Setting(items=7, levels=2, channels=2, code=3, norms=norms, risk=2.0)
+    setting = Setting(items=7, levels=2, channels=2, code=3, shared_maps=shared, norms=norms, risk=2.0)
     found = plan("T1", 0.7, setting)
     theorem = THEOREM["T1"]
     evidence = Evidence(14, Protocol("independent"), network=network, scored=Scored(found.needed, 2.0))
     certificate = certify(evidence, 0.05, [theorem])["T1"]
     assert Fraction(certificate.value) - 2 <= Fraction(0.7) + Fraction(1, 10**9)
     assert certificate.value - 2.0 == pytest.approx(found.bound, rel=1e-9)
+
+
+def test_defaults_are_those_of_the_model(tmp_path):
+    model, setting = signature(Conv4Rec).parameters, Setting()
+    for name in ("channels", "code", "shared_maps", "code_activation"):
+        assert getattr(setting, name) == model[name].default
+    run = CliRunner()
+    for said, expected in (
+        ((), setting),
+        (("--channels", "2", "--code", "9"), Setting(channels=2, code=9)),
+        (("--no-shared-maps", "--code-activation", "relu"), Setting(shared_maps=False, code_activation="relu")),
+    ):
+        done = run.invoke(app, ["plan", "--theorem", "T9", "--out", str(tmp_path), *said])
+        assert done.exit_code == 0
+        assert json.loads((tmp_path / "plan.json").read_text())["setting"] == expected.record()
 
 
 def test_sizes_are_those_of_the_model():

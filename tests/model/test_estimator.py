@@ -9,8 +9,8 @@ import pytest
 
 import conv4rec
 from conv4rec import Conv4Rec, InputError, Interactions, split_by_coin, split_by_interaction, split_from_parts
+from conv4rec import asking as asking_module
 from conv4rec import estimator as estimator_module
-from conv4rec import predictions as predictions_module
 
 
 def ratings(seed: int = 0, n: int = 500) -> Interactions:
@@ -60,7 +60,7 @@ def test_batches_of_users_change_nothing(model: Conv4Rec, monkeypatch: pytest.Mo
         ]
 
     whole = everything()
-    monkeypatch.setattr(predictions_module, "BATCH_USERS", 3)
+    monkeypatch.setattr(asking_module, "BATCH_USERS", 3)
     for first, second in zip(whole, everything(), strict=True):
         assert first == pytest.approx(second, abs=1e-13)
 
@@ -129,6 +129,25 @@ def test_hidden_gems_are_unseen_unlikely_and_liked(model: Conv4Rec) -> None:
     assert gems["item"].to_list() == pool["item"].to_list()[:3]
     assert gems["p_high"].to_numpy() == pytest.approx(pool["p_high"].to_numpy()[: len(gems)], abs=1e-14)
     assert model.hidden_gems("né-3", k=3, high=1.0)["p_high"].min() > gems["p_high"].max()
+
+
+@pytest.mark.parametrize("unlikely", [0.2, 0.5, 1.0])
+def test_a_floor_leaves_out_items_of_which_training_has_seen_too_little(model: Conv4Rec, unlikely: float) -> None:
+    split = model.split
+    met = pl.concat([split.profile.frame(), split.scored.frame()])
+    counts = dict(met.group_by("item").len().iter_rows())
+    assert split.item_counts.tolist() == [counts.get(item, 0) for item in model.interactions.item_ids]
+    table = (
+        model.profile("né-3")
+        .filter(~pl.col("seen"))
+        .with_columns(interactions=pl.col("item").replace_strict(counts, default=0))
+    )
+    assert table["interactions"].n_unique() > 2
+    for least in (0, *table["interactions"].unique().sort()):
+        kept = table.filter(pl.col("interactions") >= least).sort("p_consume")
+        pool = kept.head(int(np.ceil(unlikely * len(kept)))).sort("p_high", descending=True)
+        gems = model.hidden_gems("né-3", k=20, unlikely=unlikely, least_interactions=least)
+        assert gems.select("item", "interactions").rows() == pool.select("item", "interactions").rows()
 
 
 def test_history_reads_more_than_the_certified_profile_but_never_held_out(model: Conv4Rec) -> None:
@@ -208,6 +227,8 @@ def test_model_learns_more_than_popularity() -> None:
         (lambda m: Conv4Rec(hidden=5), "hidden is 5"),
         (lambda m: Conv4Rec(shared_maps="no"), "shared_maps"),
         (lambda m: m.hidden_gems("né-1", high=9.0), "both sides"),
+        (lambda m: m.hidden_gems("né-1", least_interactions=99), "no item has more than 1[0-9] training interactions"),
+        (lambda m: m.hidden_gems("né-1", least_interactions=0.5), "least_interactions is 0.5"),
         (lambda m: m.fit(ratings(1), m.split), "other interactions"),
         (lambda m: m.fit(ratings(1), resume=True), "checkpoint"),
         (lambda m: m.log_probabilities(split_by_coin(ratings(1, n=30)).scored), "other users"),
@@ -232,7 +253,7 @@ def test_memory_is_asked_for_before_it_is_taken(model: Conv4Rec, monkeypatch: py
     monkeypatch.setattr(estimator_module, "available_memory", lambda device: 20_000)
     with pytest.raises(InputError, match="14 items x 5 levels"):
         Conv4Rec(device="cpu").fit(model.interactions, progress=False)
-    monkeypatch.setattr(predictions_module, "available_memory", lambda device: 20_000)
+    monkeypatch.setattr(asking_module, "available_memory", lambda device: 20_000)
     with pytest.raises(InputError, match="fewer users"):
         model.predict_proba(model.interactions.user_ids.to_list())
     with pytest.raises(InputError, match="100 users x 14 items x 1 levels"):

@@ -12,7 +12,8 @@ from polars import Series
 from conv4rec.errors import InputError
 from conv4rec.interactions import Interactions
 from conv4rec.loss import joint_loss, log_probabilities
-from conv4rec.splits import Split, split_by_coin, split_by_interaction
+from conv4rec.splits import Split
+from conv4rec.splitting import split_by_coin, split_by_interaction
 
 
 def drawn(seed: int, shape: tuple[int, int, int], scale: float) -> tuple[torch.Tensor, ...]:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv4rec import Conv4Rec, InputError, Interactions, split_by_interaction
+from conv4rec.fitted import Fitted
 from conv4rec.newcomers import Met
-from conv4rec.predictions import Fitted
 
 EVENTS = ("view", "cart", "buy")
 

@@ -12,7 +12,8 @@ from conv4rec import popularity
 from conv4rec.errors import InputError
 from conv4rec.interactions import Interactions
 from conv4rec.popularity import ITEM_GRID, LEVEL_GRID, Popularity, Uniform
-from conv4rec.splits import Split, split_by_coin, split_by_interaction, split_from_parts
+from conv4rec.splits import Split
+from conv4rec.splitting import split_by_coin, split_by_interaction, split_from_parts
 
 
 def skewed(seed: int, n: int = 400) -> Interactions:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conv4rec.errors import InputError
-from conv4rec.profiles import Prediction, high_levels, rank_gems
+from conv4rec.profiles import Prediction, high_levels, rank_gems, well_known
 
 
 @given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 4), st.sampled_from([0.0, 1.0, 300.0]))
@@ -47,6 +47,23 @@ def test_gems_are_the_best_of_the_unlikely(seed: int, count: int, k: int, unlike
     gems = rank_gems(consume, high, candidates, k, unlikely)
     pool = sorted(candidates, key=lambda item: consume[item])[: int(np.ceil(unlikely * count))]
     assert gems.tolist() == sorted(pool, key=lambda item: -high[item])[:k]
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=12), st.integers(0, 50))
+def test_well_known_items_reach_the_floor_or_nothing_is_answered(counts: list[int], least: int) -> None:
+    if least > max(counts):
+        with pytest.raises(
+            InputError, match=rf"least_interactions is {least}, and no item has more than {max(counts)}"
+        ):
+            well_known(np.array(counts), least)
+    else:
+        assert well_known(np.array(counts), least).tolist() == [count >= least for count in counts]
+
+
+def test_a_floor_is_a_whole_number() -> None:
+    for unfit in (-1, 2.5, "3", None, True, np.nan):
+        with pytest.raises(InputError, match="least_interactions is"):
+            well_known(np.array([3]), unfit)
 
 
 def test_gems_of_nothing_are_nothing_and_wrong_arguments_are_refused() -> None:

@@ -10,7 +10,8 @@ from scipy.stats import binom, chi2
 from conv4rec.coin import splitmix64, tails
 from conv4rec.errors import InputError
 from conv4rec.interactions import Interactions
-from conv4rec.splits import Part, Split, split_by_coin, split_by_interaction, split_by_time, split_from_parts
+from conv4rec.splits import Part, Split
+from conv4rec.splitting import split_by_coin, split_by_interaction, split_by_time, split_from_parts
 
 SHARES = (0.5, 0.3, 0.1, 0.1)
 SPLITS = {"coin": split_by_coin, "interaction": split_by_interaction, "time": split_by_time}

@@ -20,7 +20,8 @@ from conv4rec.loss import joint_loss
 from conv4rec.memory import chosen_threads, users_per_batch
 from conv4rec.network import Architecture, Network
 from conv4rec.options import TrainingOptions, choose_device
-from conv4rec.splits import Split, split_by_coin, split_by_interaction, split_from_parts
+from conv4rec.splits import Split
+from conv4rec.splitting import split_by_coin, split_by_interaction, split_from_parts
 from conv4rec.start import level_polynomials, start_weights
 from conv4rec.training import train
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import fftconvolve
 
 __all__ = ["BINS", "ConsumptionReliability", "Reliability", "levels_reliability", "likeliest_reliability"]
 
@@ -30,6 +32,8 @@ class Reliability:
         Mean predicted probability, and how often it came about.
     scale : float
         What the error is multiplied with: 1, or the number of pairs for each interaction.
+    noise : float or None
+        The expectation of the error if all had come about with the predicted probabilities, as far as it is known.
 
     Examples
     --------
@@ -42,6 +46,7 @@ class Reliability:
     predicted: Array
     observed: Array
     scale: float = 1.0
+    noise: float | None = None
 
     @property
     def error(self) -> float:
@@ -56,21 +61,55 @@ class Reliability:
 
 
 def equal_bins(predicted: Array, came: Array, bins: int = BINS) -> Reliability:
-    """Sort predictions into bins of as nearly as possible the same number.
+    r"""Sort predictions into bins of as nearly as possible the same number.
+
+    Where the levels of an interaction are drawn from their predicted law, at most one of those in a bin comes about,
+    and the number that does is a sum of independent indicators, one for each interaction: `noise` is
+    :math:`\sum_b\mathbb E|S_b-\mathbb ES_b|/n`, computed exactly. Bins do not depend on what came about.
+
+    Parameters
+    ----------
+    predicted, came : float64 arrays (interaction, level)
+        Probabilities of levels, or of some of them, and whether each came about.
+    bins : int
 
     Examples
     --------
-    >>> table = equal_bins(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0.0, 1.0, 1.0, 1.0]), bins=2)
-    >>> table.predicted.round(2).tolist(), table.observed.tolist(), round(table.error, 3)
-    ([0.15, 0.85], [0.5, 1.0], 0.25)
+    >>> predicted, came = np.array([[0.1], [0.2], [0.8], [0.9]]), np.array([[0.0], [1.0], [1.0], [1.0]])
+    >>> table = equal_bins(predicted, came, bins=2)
+    >>> table.predicted.round(2).tolist(), table.observed.tolist(), round(table.error, 3), round(table.noise, 3)
+    ([0.15, 0.85], [0.5, 1.0], 0.25, 0.216)
     """
-    order = np.argsort(predicted, kind="stable")
+    each, came = predicted.ravel(), came.ravel()
+    order = np.argsort(each, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
+    interaction = np.repeat(np.arange(len(predicted)), predicted.shape[1])
+    chances = [np.bincount(interaction[part], each[part], len(predicted)).astype(np.float64) for part in parts]
     return Reliability(
         np.array([len(part) / len(order) for part in parts]),
-        np.array([predicted[part].mean() for part in parts]),
+        np.array([each[part].mean() for part in parts]),
         np.array([came[part].mean() for part in parts]),
+        noise=fsum(mean_deviation(chance[chance > 0]) for chance in chances) / len(order),
     )
+
+
+def mean_deviation(chances: Array) -> float:
+    r"""Return :math:`\mathbb E|S-\mathbb ES|` of a sum S of independent indicators with these chances.
+
+    The law of S is the product of the polynomials :math:`1-p_t+p_tz`, multiplied in pairs.
+
+    Examples
+    --------
+    >>> round(mean_deviation(np.array([0.5, 0.5])), 12), mean_deviation(np.array([]))
+    (0.5, 0.0)
+    """
+    sure = np.clip(chances, 0, 1)
+    laws = np.stack([1 - sure, sure], axis=1) if len(sure) else np.ones((1, 1))
+    while len(laws) > 1:
+        if len(laws) % 2:
+            laws = np.concatenate([laws, np.eye(1, laws.shape[1])])
+        laws = fftconvolve(laws[::2], laws[1::2], axes=1)
+    return float(np.abs(np.arange(laws.shape[1]) - sure.sum()) @ laws[0])
 
 
 def levels_reliability(probabilities: Array, level: Codes) -> Reliability:
@@ -83,7 +122,7 @@ def levels_reliability(probabilities: Array, level: Codes) -> Reliability:
     """
     came = np.zeros(probabilities.shape)
     came[np.arange(len(level)), level] = 1
-    return equal_bins(probabilities.ravel(), came.ravel())
+    return equal_bins(probabilities, came)
 
 
 def likeliest_reliability(probabilities: Array, level: Codes) -> Reliability:
@@ -96,7 +135,7 @@ def likeliest_reliability(probabilities: Array, level: Codes) -> Reliability:
     ([0.6, 0.9], [1.0, 0.0])
     """
     likeliest = probabilities.argmax(axis=1)
-    return equal_bins(probabilities.max(axis=1), (likeliest == level).astype(np.float64))
+    return equal_bins(probabilities.max(axis=1, keepdims=True), (likeliest == level).astype(np.float64)[:, None])
 
 
 @dataclass

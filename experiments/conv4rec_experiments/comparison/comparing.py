@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Compared", "claim", "compare", "evaluated_run", "write_compared"]
 
-FORMAT = 1
+FORMAT = 2
 SECONDS = {"fit_seconds": "fit, s", "seconds": "with choosing, s"}
 Progress = Callable[[str, int, int], None]
 
@@ -62,7 +62,7 @@ class Compared:
         rows = []
         for system in self.systems:
             fits = [fit for fit in self.fits if fit["system"] == system]
-            names = [*(figure.name for figure in FIGURES), *CALIBRATIONS.values()]
+            names = [*(figure.name for figure in FIGURES), *CALIBRATIONS]
             row: dict[str, Any] = {"system": system, "seeds": len(fits)}
             columns = {name: [fit["figures"][name] for fit in fits] for name in names}
             columns |= {words: [fit[name] for fit in fits] for name, words in SECONDS.items()}
@@ -220,7 +220,9 @@ def claim(folder: Path, data: Interactions, more: dict[str, Any] | None = None) 
         except ValueError as error:
             raise InputError(f"{path} cannot be read ({error}); delete it, or name another --out.") from error
         if before != told:
-            raise InputError(f"{folder} was begun with other data or another seed; name another --out.")
+            raise InputError(
+                f"{folder} was begun with other data or another seed, or by another version; name another --out."
+            )
     write_json(path, told)
 
 

@@ -32,11 +32,13 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 CALIBRATIONS = {
-    "consumption": "ECE of P(consume)",
-    "levels": "ECE of P(level | consumed)",
-    "likeliest": "ECE of the likeliest level",
+    "ECE of P(consume)": ("consumption", "error"),
+    "ECE of P(level | consumed)": ("levels", "error"),
+    "ECE of P(level | consumed), if calibrated": ("levels", "noise"),
+    "ECE of the likeliest level": ("likeliest", "error"),
+    "ECE of the likeliest level, if calibrated": ("likeliest", "noise"),
 }
-"""Reliability tables, and what their errors are called."""
+"""Figures of reliability tables: of which table, and whether it is the error or what chance alone would make it."""
 
 COLUMNS = ("interactions", *dict.fromkeys(figure.column for figure in FIGURES))
 
@@ -50,7 +52,7 @@ class Scored:
     users : polars.DataFrame
         A row for each user with a held-out interaction: `user`, `interactions`, list scores, and sums of errors.
     reliability : dict of Reliability
-        By the keys of `CALIBRATIONS`; what the system cannot do is not there.
+        By name: "consumption", "levels", "likeliest"; what the system cannot do is not there.
     """
 
     users: pl.DataFrame
@@ -59,8 +61,8 @@ class Scored:
     def figures(self) -> dict[str, float | None]:
         """Return all figures by name, calibration errors included; None for what the system cannot do."""
         errors = {
-            words: self.reliability[name].error if name in self.reliability else None
-            for name, words in CALIBRATIONS.items()
+            words: getattr(self.reliability[name], what) if name in self.reliability else None
+            for words, (name, what) in CALIBRATIONS.items()
         }
         return figures_of(self.users) | errors
 

@@ -10,7 +10,7 @@ from conv4rec import InputError, Part
 from conv4rec_experiments.comparison import scoring
 from conv4rec_experiments.comparison.merits import FIGURES, joint_criterion
 from conv4rec_experiments.comparison.protocol import comparison_split
-from conv4rec_experiments.comparison.scoring import score
+from conv4rec_experiments.comparison.scoring import CALIBRATIONS, score
 from conv4rec_experiments.comparison.systems import Fitted
 from conv4rec_experiments.ranking import Cutoffs, Lists, RankedPart, ranks_in
 from toy_ratings import LEVELS, toy_ratings
@@ -52,6 +52,11 @@ def test_figures_are_their_formulas(split, known, found) -> None:
     error = values[part.level] - np.clip(known.expected_levels(part.user, part.item), 0.5, 4.5)
     own = known.law[part.user, part.item, part.level]
     figures = found.figures()
+    for words, (name, what) in CALIBRATIONS.items():
+        assert figures[words] == getattr(found.reliability[name], what)
+        assert figures[words] > 0
+    nothing = score(Fitted(known, 0.8), split).figures()
+    assert [nothing[words] is None for words in CALIBRATIONS] == [False, True, True, True, True]
     assert figures["RMSE"] == pytest.approx(np.sqrt((error**2).mean()))
     assert figures["MAE"] == pytest.approx(np.abs(error).mean())
     assert figures["level log-loss"] == pytest.approx(-np.log(own).mean())
