@@ -157,7 +157,7 @@ class Network(nn.Module):
     >>> empty = torch.zeros(0, dtype=torch.int64)
     >>> profile = ProfileBatch(empty, empty.double(), empty, empty, torch.zeros(1, dtype=torch.int64))
     >>> network(profile)[0, 0].tolist()  # cell_bias + offset, then + decode
-    [1.7615941559557649, 2.5231883119115297]
+    [2.0, 2.881373587019543]
     """
 
     lift: nn.Parameter

@@ -36,6 +36,7 @@ SEARCHED = (
     "channels",
     "code",
     "code_activation",
+    "decode_activation",
     "learning_rate",
     "weight_decay",
     "bias_decay",
@@ -65,15 +66,16 @@ class Found:
 
 
 def suggested(trial: optuna.Trial, epochs: int) -> dict[str, Any]:
-    """Draw options: sizes, step size, penalties, weights and dropout; all else stays at its default."""
+    """Draw options: sizes, activations, step size, penalties, weights and dropout; all else stays at its default."""
     return {
-        "channels": trial.suggest_int("channels", 2, 6),
-        "code": trial.suggest_int("code", 16, 400, log=True),
-        "code_activation": trial.suggest_categorical("code_activation", ["identity", "tanh"]),
+        "channels": trial.suggest_int("channels", 2, 8),
+        "code": trial.suggest_int("code", 20, 500, log=True),
+        "code_activation": trial.suggest_categorical("code_activation", ["relu", "tanh", "identity"]),
+        "decode_activation": trial.suggest_categorical("decode_activation", ["asinh", "identity"]),
         "learning_rate": trial.suggest_float("learning_rate", 5e-4, 1e-2, log=True),
         "weight_decay": trial.suggest_float("weight_decay", 1e-5, 1e-2, log=True),
         "bias_decay": trial.suggest_float("bias_decay", 1e-5, 1e-1, log=True),
-        "explicit_weight": trial.suggest_float("explicit_weight", 0.3, 3.0, log=True),
+        "explicit_weight": trial.suggest_float("explicit_weight", 0.3, 10.0, log=True),
         "balance": trial.suggest_float("balance", 0.0, 1.0),
         "profile_dropout": trial.suggest_float("profile_dropout", 0.0, 0.5),
         "epochs": epochs,
