@@ -71,8 +71,12 @@ def certify(
         list[str] | None, typer.Option(help="A layer whose last two axes come in the other order; repeatable.")
     ] = None,
     activations: Annotated[
-        str | None, typer.Option(help="After lift and after encode, such as identity,tanh; identity, tanh or relu.")
-    ] = None,
+        str,
+        typer.Option(
+            help="After lift, after encode and, if any, after decode, such as identity,tanh,asinh; identity, tanh, relu "
+            "or asinh."
+        ),
+    ] = "",
     fixed_profile: Annotated[
         bool, typer.Option("--fixed-profile", help="Declare the encoder's input independent of what is scored.")
     ] = False,
@@ -153,7 +157,7 @@ def certify(
             weights,
             assignments(map),
             transposed=transpose or (),
-            activations=_pair(activations),
+            activations=names(activations),
             protocol=protocol,
             scored=None if scored is None or risk is None else Scored(scored, risk, truth_risk, users=users),
             user_means=None if users is None or user_risk is None else UserMeans(users, user_risk, masked),
@@ -206,7 +210,7 @@ def plan(
     channels: Annotated[int, typer.Option(min=1, help="Number of channels.")] = 3,
     code: Annotated[int, typer.Option(min=1, help="Size of the code in each channel.")] = 50,
     shared_maps: Annotated[bool, typer.Option("--shared-maps", help="One encode and decode for all channels.")] = False,
-    code_activation: Annotated[str, typer.Option(help="After encode: tanh, identity or relu.")] = "tanh",
+    code_activation: Annotated[str, typer.Option(help="After encode: tanh, identity, relu or asinh.")] = "tanh",
     norms: Annotated[str, typer.Option(help="Norms of some layers, such as encode=2,cell_bias=4.")] = "",
     distances: Annotated[str, typer.Option(help="Distances to references, such as encode=2,decode=1.")] = "",
     users: Annotated[int, typer.Option(min=1, help="Number of users with scored interactions.")] = 1000,
@@ -252,10 +256,3 @@ def plan(
     found = plans(theorem, wanted, setting)
     print_plans(found)
     print_paths(write_plans(found, setting, out))
-
-
-def _pair(text: str | None) -> tuple[str, str]:
-    match names(text or ""):
-        case [lift, code]:
-            return lift, code
-    raise typer.BadParameter("weights need --activations, after lift and after encode, such as identity,tanh")

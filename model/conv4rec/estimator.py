@@ -50,8 +50,8 @@ class Conv4Rec(Predictions):
         One encode map and one decode map for all channels, instead of one for each.
     level_offset : bool
         Let the code also shift the levels of all items of a user: some people are kinder than others.
-    lift_activation, code_activation : {"identity", "tanh", "relu"}
-        Activations after lift and after encode.
+    lift_activation, code_activation, decode_activation : {"identity", "tanh", "relu", "asinh"}
+        Activations after lift, after encode and after decode.
     hidden : sequence of int
         Sizes of further layers on the code; certificates refuse a network that has any.
     epochs, patience : int
@@ -113,6 +113,7 @@ class Conv4Rec(Predictions):
         code_activation: Activation = Architecture.code_activation,
         hidden: Sequence[int] = Architecture.hidden,
         *,
+        decode_activation: Activation = Architecture.decode_activation,
         epochs: int = TrainingOptions.epochs,
         patience: int = TrainingOptions.patience,
         batch_users: int = TrainingOptions.batch_users,
@@ -141,6 +142,7 @@ class Conv4Rec(Predictions):
             lift_activation=lift_activation,
             code_activation=code_activation,
             hidden=hidden,
+            decode_activation=decode_activation,
         )
         self.options = TrainingOptions(
             epochs=epochs,

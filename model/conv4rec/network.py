@@ -18,12 +18,13 @@ from conv4rec.errors import InputError
 
 __all__ = ["ACTIVATIONS", "Activation", "Architecture", "Network"]
 
-Activation = Literal["identity", "tanh", "relu"]
+Activation = Literal["identity", "tanh", "relu", "asinh"]
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "identity": lambda value: value,
     "tanh": torch.tanh,
     "relu": torch.relu,
+    "asinh": torch.asinh,
 }
 """The activations by name."""
 
@@ -42,8 +43,8 @@ class Architecture:
         Whether one encode map and one decode map serve all channels.
     level_offset : bool
         Whether the code also shifts the levels of all items of a user (the map `offset`).
-    lift_activation, code_activation : {"identity", "tanh", "relu"}
-        Activations after lift and after encode; each is 1-Lipschitz and 0 at 0.
+    lift_activation, code_activation, decode_activation : {"identity", "tanh", "relu", "asinh"}
+        Activations after lift, after encode and after decode; each is 1-Lipschitz and 0 at 0.
     hidden : sequence of int
         Sizes of further layers between encode and decode, shared by the channels; none by default.
 
@@ -67,6 +68,7 @@ class Architecture:
     lift_activation: Activation = "identity"
     code_activation: Activation = "tanh"
     hidden: Sequence[int] = ()
+    decode_activation: Activation = "identity"
 
     def __post_init__(self) -> None:
         if not isinstance(self.hidden, Sequence):
@@ -79,7 +81,7 @@ class Architecture:
             checked[name] = flag(name, getattr(self, name))
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        for name in ("lift_activation", "code_activation"):
+        for name in ("lift_activation", "code_activation", "decode_activation"):
             if getattr(self, name) not in get_args(Activation):
                 choices = ", ".join(get_args(Activation))
                 raise InputError(f"{name} is {getattr(self, name)!r}; choose one of {choices}.")
@@ -113,7 +115,7 @@ class Network(nn.Module):
     .. math::
 
         U = \varphi(\bar X K),\quad H_c = \psi\Big(\sum_j E_{c,j} U_{jc} + a_c\Big),\quad
-        V_{jc} = \langle D_{c,j}, H_c\rangle,\quad
+        V_{jc} = \chi(\langle D_{c,j}, H_c\rangle),\quad
         Z_{jr} = \sum_c V_{jc} G_{cr} + B_{jr} + \sum_{c,l} H_{cl} O_{clr},
 
     with the parameters `lift` :math:`K`, `encode` :math:`E`, `code_bias` :math:`a`, `decode` :math:`D`, `project`
@@ -162,6 +164,7 @@ class Network(nn.Module):
             nn.init.zeros_(layer)
         self._lift_activation = ACTIVATIONS[architecture.lift_activation]
         self._code_activation = ACTIVATIONS[architecture.code_activation]
+        self._decode_activation = ACTIVATIONS[architecture.decode_activation]
 
     def codes(self, profiles: ProfileBatch) -> torch.Tensor:
         """Lift and encode: return the code of each user, shape (user, channel, code).
@@ -199,6 +202,7 @@ class Network(nn.Module):
             items = torch.matmul(code, self.decode[0].T)
         else:
             items = torch.bmm(code.transpose(0, 1), self.decode.transpose(1, 2)).transpose(0, 1)
+        items = self._decode_activation(items)
         levels = self.project.T.expand(len(code), -1, -1)
         if self.architecture.level_offset:
             # The offset of the user is a channel whose item value is 1: one product instead of a further pass.
