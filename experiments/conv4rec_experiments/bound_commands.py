@@ -73,8 +73,7 @@ def certify(
     activations: Annotated[
         str,
         typer.Option(
-            help="After lift, after encode and, if any, after decode, such as identity,tanh,asinh; identity, tanh, relu "
-            "or asinh."
+            help="After lift, encode and, if any, decode, such as identity,tanh,asinh; identity, tanh, relu or asinh."
         ),
     ] = "",
     fixed_profile: Annotated[
