@@ -209,7 +209,7 @@ def plan(
     channels: Annotated[int, typer.Option(min=1, help="Number of channels.")] = 3,
     code: Annotated[int, typer.Option(min=1, help="Size of the code in each channel.")] = 50,
     shared_maps: Annotated[bool, typer.Option("--shared-maps", help="One encode and decode for all channels.")] = False,
-    code_activation: Annotated[str, typer.Option(help="After encode: tanh, identity, relu or asinh.")] = "tanh",
+    code_activation: Annotated[str, typer.Option(help="After encode: tanh, identity or relu.")] = "tanh",
     norms: Annotated[str, typer.Option(help="Norms of some layers, such as encode=2,cell_bias=4.")] = "",
     distances: Annotated[str, typer.Option(help="Distances to references, such as encode=2,decode=1.")] = "",
     users: Annotated[int, typer.Option(min=1, help="Number of users with scored interactions.")] = 1000,
