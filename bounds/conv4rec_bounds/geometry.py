@@ -3,7 +3,7 @@ r"""How far the logits of a Conv4Rec network reach and move (Lemma 5).
 The forward map of one user with normalised profile :math:`\hat X` (item, level), :math:`\|\hat X\|_F \le 1`:
 
 .. math::
-    U = \phi(\hat X K), \quad H_c = \psi(E_c^\top U_{:,c} + a_c), \quad V_{:,c} = D_c H_c, \quad
+    U = \phi(\hat X K), \quad H_c = \psi(E_c^\top U_{:,c} + a_c), \quad V_{:,c} = \chi(D_c H_c), \quad
     Z = V G + B + \mathbf 1\,\mathrm{vec}(H)^\top O .
 """
 
@@ -58,7 +58,7 @@ LAYERS: Mapping[str, Layer] = {
 }
 REQUIRED = ("lift", "encode", "decode", "project", "cell_bias")
 
-ACTIVATIONS: Mapping[str, float] = {"identity": math.inf, "relu": math.inf, "tanh": 1.0}
+ACTIVATIONS: Mapping[str, float] = {"identity": math.inf, "relu": math.inf, "tanh": 1.0, "asinh": math.inf}
 """Activations that are 1-Lipschitz with value 0 at 0, and the bound on their absolute value."""
 
 RADIUS: Mapping[str, sympy.Symbol] = {
@@ -126,14 +126,15 @@ class Network:
         (channel, level), ``cell_bias`` (item, level), and optionally ``code_bias`` (channel, code), ``offset``
         (channel, code, level) and hidden layers on the code (``hidden.*``). float32
         arrays are taken as the exact numbers they store.
-    lift_activation, code_activation
-        ``"identity"``, ``"tanh"`` or ``"relu"``.
+    lift_activation, code_activation, decode_activation
+        ``"identity"``, ``"relu"``, ``"tanh"`` or ``"asinh"``, entry by entry; nothing happens after decode unless it
+        is said.
 
     Raises
     ------
     RefusedError
         If an array is missing, unknown, empty, of the wrong shape, or holds NaN or infinities, or if an activation
-        is not one of the three.
+        is none of these.
 
     Examples
     --------
@@ -146,10 +147,11 @@ class Network:
     weights: Mapping[str, NDArray[np.floating]]
     lift_activation: str
     code_activation: str
+    decode_activation: str = "identity"
 
     def __post_init__(self) -> None:
         """Refuse weights and activations that no lemma covers."""
-        for activation in (self.lift_activation, self.code_activation):
+        for activation in (self.lift_activation, self.code_activation, self.decode_activation):
             if activation not in ACTIVATIONS:
                 raise RefusedError(
                     f"activation {activation!r} is not covered; expected one of {', '.join(ACTIVATIONS)}"
@@ -229,6 +231,7 @@ _FUNCTION: Mapping[str, Callable[[Array], Array]] = {
     "identity": lambda x: x,
     "relu": lambda x: np.maximum(x, 0.0),
     "tanh": np.tanh,
+    "asinh": np.arcsinh,
 }
 
 
@@ -251,7 +254,8 @@ def logits(network: Network, profile: Array) -> Array:
     encode = np.broadcast_to(weights["encode"], (channels, *weights["encode"].shape[1:]))
     decode = np.broadcast_to(weights["decode"], (channels, *weights["decode"].shape[1:]))
     code = _FUNCTION[network.code_activation](np.einsum("jc,cjk->ck", lifted, encode) + weights.get("code_bias", 0.0))
-    result: Array = np.einsum("cjk,ck,cr->jr", decode, code, weights["project"]) + weights["cell_bias"]
+    decoded = _FUNCTION[network.decode_activation](np.einsum("cjk,ck->jc", decode, code))
+    result: Array = decoded @ weights["project"] + weights["cell_bias"]
     if "offset" in weights:
         result = result + np.einsum("ck,ckr->r", code, weights["offset"])
     return result

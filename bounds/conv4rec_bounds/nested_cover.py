@@ -38,15 +38,16 @@ __all__ = ["Distances", "best_shares", "nested_definitions"]
 Array = NDArray[np.float64]
 
 COMPARED = ("encode", "decode", "cell_bias")
-users, code_size = sympy.symbols("m k", positive=True)
+users, items, code_size = sympy.symbols("m n k", positive=True)
 SHARE = {name: sympy.Symbol(f"epsilon_{layer.letter}", positive=True) for name, layer in LAYERS.items()}
 DISTANCE_INDEX = {name: sympy.Symbol(f"t_{LAYERS[name].letter}", nonnegative=True) for name in COMPARED}
 DISTANCE = {name: sympy.Symbol(f"r_{LAYERS[name].letter}", positive=True) for name in COMPARED}
 FREE = {
     "encode": sympy.Symbol("u_E", nonnegative=True),
-    "decode": sympy.Symbol("v_D", positive=True),
+    "decode": sympy.Symbol("u_D", nonnegative=True),
     "cell_bias": sympy.Symbol("v_B", positive=True),
 }
+MAY_VANISH = frozenset(symbol.name for symbol in FREE.values() if not symbol.is_positive)
 
 
 def _sizes(present: tuple[str, ...]) -> dict[sympy.Symbol, sympy.Expr]:
@@ -59,21 +60,22 @@ def nested_definitions(present: tuple[str, ...]) -> dict[sympy.Symbol, sympy.Exp
 
     The resolution is the sum of the layers' shares :math:`\epsilon_l`; they and the parameters of Lemma 6 may be any
     functions of the class, delta and what the proof conditions on (layers, sizes, m, q, N). With :math:`c_l` from Lemma
-    5, encode is covered at ``m`` maps of Frobenius norm at most :math:`\rho_K`, decode at :math:`m p_B` functionals of
-    norm at most :math:`c_D`, the cell bias at :math:`p_B` unit functionals.
+    5, encode is covered at ``m`` maps into :math:`k` columns of Frobenius norm at most :math:`\rho_K`, decode at
+    ``m n`` maps into one column of norm at most :math:`h` (one for each user and item, before the activation), the cell
+    bias at :math:`p_B` unit functionals.
     """
     definitions = _sizes(present) | {eps: sum((SHARE[name] for name in present), start=sympy.Integer(0))}
-    cells = COUNT["cell_bias"]
+    maps = {"encode": (users, code_size), "decode": (users * items, sympy.Integer(1))}
     for name, sensitivity in sensitivities(present).items():
         ratio = RADIUS[name] * sensitivity / SHARE[name]
         size = sympy.ceiling(ratio) if name == "cell_bias" else 1 + 2 * ratio
         nats = COUNT[name] * sympy.log(size)
-        if name == "encode":
-            by_norm = cover_by_maps(DISTANCE[name] * sensitivity / SHARE[name], users, code_size, FREE[name])
+        if name in maps:
+            by_norm = cover_by_maps(DISTANCE[name] * sensitivity / SHARE[name], *maps[name], FREE[name])
             nats = sympy.Min(nats, by_norm)
         elif name in COMPARED:
-            points = users * cells if name == "decode" else cells
-            nats = sympy.Min(nats, cover_by_points(DISTANCE[name] * sensitivity / SHARE[name], points, FREE[name]))
+            by_norm = cover_by_points(DISTANCE[name] * sensitivity / SHARE[name], COUNT[name], FREE[name])
+            nats = sympy.Min(nats, by_norm)
         definitions[COMPLEXITY[name]] = nats
     definitions[complexity_total] = sum((COMPLEXITY[name] for name in present), start=sympy.Integer(0))
     indices = [INDEX[name] for name in present] + list(DISTANCE_INDEX.values())
@@ -156,10 +158,10 @@ class _Roads:
     @cached_property
     def choices(self) -> dict[str, Choices]:
         """The grids of the free parameters of Lemma 6."""
-        m, cells = float(self.inputs[str(users)]), float(self.inputs[str(COUNT["cell_bias"])])
+        m, n, k, cells = (float(self.inputs[str(size)]) for size in (users, items, code_size, COUNT["cell_bias"]))
         return {
-            "encode": Choices.for_maps(m, float(self.inputs[str(code_size)])),
-            "decode": Choices.for_points(m * cells),
+            "encode": Choices.for_maps(m, k),
+            "decode": Choices.for_maps(m * n, 1.0),
             "cell_bias": Choices.for_points(cells),
         }
 
@@ -199,7 +201,7 @@ class _Roads:
         bound, chosen = self.at(np.exp(log_prices))
         usable = np.isfinite(bound)
         for name, values in chosen.items():
-            usable &= np.isfinite(values) & ((values > 0) | (name == str(FREE["encode"])))
+            usable &= np.isfinite(values) & ((values > 0) | (name in MAY_VANISH))
         place = int(np.where(usable, bound, math.inf).argmin())
         best = {name: float(values[place]) for name, values in chosen.items()} if usable.any() else {}
         return float(log_prices[place]), best
@@ -215,10 +217,10 @@ def best_shares(present: tuple[str, ...], inputs: Mapping[str, Number]) -> dict[
     Examples
     --------
     >>> from conv4rec_bounds.covering import EXAMPLE
-    >>> more = {"m": 1000, "k": 8, "t_E": 8, "t_D": 8, "t_B": 16, "N": 10**6, "delta": 0.05, "q": 5000}
+    >>> more = {"m": 1000, "n": 1000, "k": 8, "t_E": 8, "t_D": 8, "t_B": 16, "N": 10**6, "delta": 0.05, "q": 5000}
     >>> shares = best_shares(tuple(LAYERS), EXAMPLE | more)
     >>> [round(shares[f"epsilon_{letter}"], 2) for letter in "ED"]
-    [0.05, 0.12]
+    [0.05, 0.11]
     """
     fallback = dict.fromkeys([*(str(SHARE[name]) for name in present), *map(str, FREE.values())], 1.0)
     formula = _constants(present)

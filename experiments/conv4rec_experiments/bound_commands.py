@@ -77,8 +77,11 @@ def certify(
         list[str] | None, typer.Option(help="A layer whose last two axes come in the other order; repeatable.")
     ] = None,
     activations: Annotated[
-        str | None, typer.Option(help="After lift and after encode, such as identity,tanh; identity, tanh or relu.")
-    ] = None,
+        str,
+        typer.Option(
+            help="After lift, encode and, if any, decode, such as identity,tanh,asinh; identity, tanh, relu or asinh."
+        ),
+    ] = "",
     fixed_profile: Annotated[
         bool, typer.Option("--fixed-profile", help="Declare the encoder's input independent of what is scored.")
     ] = False,
@@ -160,7 +163,7 @@ def certify(
             weights,
             assignments(map),
             transposed=transpose or (),
-            activations=_pair(activations),
+            activations=names(activations),
             protocol=protocol,
             scored=None if scored is None or risk is None else Scored(scored, risk, truth_risk, users=users),
             user_means=None if users is None or user_risk is None else UserMeans(users, user_risk, masked),
@@ -269,10 +272,3 @@ def plan(
     found = plans(theorem, wanted, setting)
     print_plans(found)
     print_paths(write_plans(found, setting, out))
-
-
-def _pair(text: str | None) -> tuple[str, str]:
-    match names(text or ""):
-        case [lift, code]:
-            return lift, code
-    raise typer.BadParameter("weights need --activations, after lift and after encode, such as identity,tanh")

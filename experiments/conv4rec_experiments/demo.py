@@ -127,7 +127,9 @@ def run_demo(out: Path, settings: Settings | None = None, *, progress: bool = Tr
     study = settings.study
     truth = study.truths[0].make()
     split = draw_split(truth, settings)
-    options = {name: getattr(truth, name) for name in SHARED} | dict(settings.training)
+    # Truths decode linearly.
+    known = {name: getattr(truth, name) for name in SHARED} | {"decode_activation": "identity"}
+    options = known | dict(settings.training)
     model = Conv4Rec(**options).fit(split.interactions, split, progress=progress)
     model.save(out / "model")
     evaluation = evaluate(model, delta=settings.delta / 2, truth=truth)

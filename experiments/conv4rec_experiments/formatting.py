@@ -14,7 +14,7 @@ EXACT = frozenset(
         *("N", "H", "J", "K", "T_seg", "T_cell", "a", "g", "k", "m", "p", "s", "alpha", "lambda", "epsilon"),
         "base rate",
         *(f"epsilon_{letter}" for letter in "KEaDGOB"),
-        *("u_E", "v_D", "v_B"),
+        *("u_E", "u_D", "v_B"),
     }
 )
 """Quantities of formulas that are counted or chosen; all others are upper ends, or lower ends by their name."""

@@ -122,7 +122,7 @@ def gather(
         independent are tied by dates that were computed from the data of all of them, or the prior's network has seen
         other interactions than it may have, or no item has ``least_interactions``.
     """
-    truth, split = declared.truth, model.split
+    truth, split, sizes = declared.truth, model.split, model.architecture
     if truth is not None:
         _check_draws(split, truth)
     if declared.new_users:
@@ -136,7 +136,7 @@ def gather(
         cells=max(int(found.cells.max()) for found in own.values()),
         protocol=protocol,
         compressed=None if code is None else code.compressed,
-        network=Network(model.weights(), model.architecture.lift_activation, model.architecture.code_activation),
+        network=Network(model.weights(), sizes.lift_activation, sizes.code_activation, sizes.decode_activation),
         references=References({"cell_bias": profile_popularity(model)}),
         level_values=tuple(float(value) for value in split.interactions.level_values),
         seen=len(split.profile) + len(split.scored) + len(split.validation),

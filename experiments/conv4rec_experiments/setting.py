@@ -48,7 +48,7 @@ class Setting:
     distances
         Distances of encode, decode and cell bias to their references, in the Frobenius norm; others as in `DISTANCES`.
     code_activation
-        ``"tanh"`` bounds the code by :math:`\sqrt{Ck}`; ``"identity"`` and ``"relu"`` do not.
+        ``"tanh"`` bounds the code by :math:`\sqrt{Ck}`; ``"identity"``, ``"relu"`` and ``"asinh"`` do not.
     users
         Users with scored interactions.
     cells
@@ -159,6 +159,7 @@ class Setting:
             "q_min": self.all_cells,
             "q_max": self.all_cells,
             "m": self.users,
+            "n": self.items,
             "k": self.code,
             "p_H": self.users * self.channels * self.code,
             "s_H": grid_index(min(cap, norms["encode"] * norms["lift"] + norms["code_bias"])),

@@ -40,7 +40,7 @@ def certify_weights(
     path: str | PathLike[str],
     names: Mapping[str, str],
     *,
-    activations: tuple[str, str],
+    activations: Sequence[str],
     transposed: Sequence[str] = (),
     protocol: Protocol = UNDECLARED_PROFILE,
     scored: Scored | None = None,

@@ -21,7 +21,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def read_network(
-    path: str | PathLike[str], names: Mapping[str, str], *, activations: tuple[str, str], transposed: Sequence[str] = ()
+    path: str | PathLike[str], names: Mapping[str, str], *, activations: Sequence[str], transposed: Sequence[str] = ()
 ) -> Network:
     """Read a network from a file of arrays that have other names, and maybe their axes in another order.
 
@@ -36,14 +36,16 @@ def read_network(
     names
         For each layer (lift, encode, code_bias, decode, project, offset, cell_bias), the name of its array.
     activations
-        After lift and after encode: ``"identity"``, ``"tanh"`` or ``"relu"``.
+        After lift, after encode and, as a third where there is one, after decode: ``"identity"``, ``"relu"``,
+        ``"tanh"`` or ``"asinh"``.
     transposed
         Layers whose last two axes come in the other order, such as an encode of shape (code, item).
 
     Raises
     ------
     InputError
-        If the file cannot be read, or a layer is unknown, missing or has the wrong number of axes.
+        If the file cannot be read, a layer is unknown, missing or has the wrong number of axes, or the activations are
+        not two or three.
     RefusedError
         If the shapes do not fit together or weights are not finite.
 
@@ -58,6 +60,11 @@ def read_network(
     >>> network.weights["encode"].shape, network.cells
     ((1, 4, 2), 4)
     """
+    if len(activations) not in (2, 3):
+        raise InputError(
+            "weights need the activations after lift, after encode and, if there is one, after decode, such as "
+            f"identity,tanh or identity,tanh,asinh; given: {', '.join(activations) or 'none'}."
+        )
     arrays = read_arrays(path)
     for name in (*names, *transposed):
         if name not in LAYERS:

@@ -1,6 +1,7 @@
 """Lemma 6: covers by an explicit dual Sudakov bound, step by step."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -60,6 +61,63 @@ def test_lemma_6_no_separated_set_exceeds_the_bound_for_maps(
     for values in (np.einsum("bjc,sjk->sbck", lifted, shared), np.einsum("bjc,scjk->sbck", lifted, own)):
         found = separated(values.reshape(150, count, channels * code), relative * kappa)
         assert math.log(found) <= bound
+
+
+@given(
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 2),
+    st.integers(1, 4),
+    st.floats(0.1, 3.0),
+    scales,
+    st.sampled_from([lambda x: x, np.arcsinh, np.tanh]),
+    seeds,
+)
+def test_lemma_6_no_separated_set_exceeds_the_bound_for_the_maps_of_decode(
+    items: int, channels: int, code: int, users: int, relative: float, h: float, chi: Callable, seed: int
+) -> None:
+    """D (channel, item, code), or one D for all channels, to row j of V = (D_c H_ic)_c, H of norm h, for users i and
+    items j; logits chi(V) G that are further apart than the norm of G's columns times the resolution count as well."""
+    rng = np.random.default_rng(seed)
+    codes = in_a_ball(rng, users, channels * code, h).reshape(users, channels, code)
+    project = in_a_ball(rng, 3, channels, 2.0).T
+    reach = np.linalg.norm(project, axis=0).max()
+    shared = in_a_ball(rng, 150, items * code, 1.0).reshape(-1, 1, items, code)
+    own = in_a_ball(rng, 150, channels * items * code, 1.0).reshape(-1, channels, items, code)
+    bound = Choices.for_maps(users * items, 1).least(1 / relative)
+    for decode in (shared, own):
+        full = np.broadcast_to(decode, (150, channels, items, code))
+        decoded = np.einsum("scjk,ick->sijc", full, codes).reshape(150, users * items, channels)
+        logits = (chi(decoded) @ project).reshape(150, -1, 1)
+        assert math.log(separated(decoded, relative * h)) <= bound
+        assert math.log(separated(logits, reach * relative * h * (1 + 1e-9))) <= bound
+
+
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 4), st.booleans(), st.integers(0, 2), seeds)
+def test_lemma_6_the_map_of_decode_has_one_column_and_weights_that_sum_to_the_squared_code(
+    items: int, channels: int, code: int, shared: bool, item: int, seed: int
+) -> None:
+    """The covariance of D -> (<D_c[j,:], H_c>)_c at a standard normal D, written out as a matrix on all of D."""
+    codes = np.random.default_rng(seed).normal(size=(channels, code))
+    maps = 1 if shared else channels
+    matrix = np.zeros((channels, maps, items, code))
+    for channel in range(channels):
+        matrix[channel, channel % maps, item % items] = codes[channel]
+    flat = matrix.reshape(channels, -1)
+    covariance = flat @ flat.T
+    expected = codes @ codes.T if shared else np.diag((codes**2).sum(axis=1))
+    np.testing.assert_allclose(covariance, expected, atol=1e-12)
+    assert np.linalg.eigvalsh(covariance).sum() == pytest.approx((codes**2).sum())
+
+
+@given(st.floats(math.sqrt(3), 30.0), st.floats(1e-3, 1e3), st.integers(1, 10**9), st.integers(1, 20))
+def test_lemma_6_maps_into_one_column_need_no_more_than_the_functionals_of_a_linear_decode(
+    v: float, ratio: float, maps: int, levels: int
+) -> None:
+    """F_1(v^2) = 2 Phi(v) - 1, and there are R times as many functionals."""
+    here = {"a": ratio, "b": 1.0, "epsilon": 1.0}
+    by_maps = MAPS.number(**here, m=maps, k=1, u=max(0.0, v**2 - 3))
+    assert by_maps <= POINTS.number(**here, T=maps * levels, v=v) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("points", [1, 2, 10, 1000])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from conv4rec_bounds import Network, RefusedError
 from conv4rec_bounds.geometry import (
+    ACTIVATIONS,
     LAYERS,
     RADIUS,
     code_cap,
@@ -46,7 +47,7 @@ def pairs_of_networks(draw: st.DrawFn) -> tuple[Network, Network, np.ndarray]:
     shared, optional = draw(st.booleans()), draw(st.booleans())
     scale = 10.0 ** draw(st.integers(-12, 12))
     distance = 10.0 ** draw(st.integers(-6, 1))
-    activations = tuple(draw(st.sampled_from(["identity", "tanh", "relu"])) for _ in range(2))
+    activations = tuple(draw(st.sampled_from(list(ACTIVATIONS))) for _ in range(3))
     first = draw_weights(rng, shape, shared, optional, scale)
     change = draw_weights(rng, shape, shared, optional, scale * distance)
     second = {name: first[name] + change[name] for name in first}
@@ -89,18 +90,20 @@ def test_lemma_5_a_change_of_weights_moves_no_logit_further(case: tuple[Network,
     assert moved <= total * (1 + 1e-9) + 1e-12 * size
 
 
+@pytest.mark.parametrize(("decode", "size"), [("identity", 2.0), ("relu", 2.0), ("tanh", 0.02), ("asinh", 0.02)])
 @pytest.mark.parametrize("layer", list(LAYERS))
-def test_lemma_5_every_constant_is_attained(layer: str) -> None:
-    """With one item, level, channel and code and no nonlinearity, a small change of one layer reaches its constant."""
-    weights = {name: np.full([1] * len(info.axes), 2.0) for name, info in LAYERS.items()}
+def test_lemma_5_every_constant_is_attained(layer: str, decode: str, size: float) -> None:
+    """With one item, level, channel and code, linear or near 0, a small change of one layer reaches its constant."""
+    weights = {name: np.full([1] * len(info.axes), size) for name, info in LAYERS.items()}
     weights["code_bias"] = np.zeros((1, 1))
-    moved = weights | {layer: weights[layer] - 1e-6}
-    first, second = (Network(w, "identity", "identity") for w in (weights, moved))
+    small = 5e-7 * size
+    moved = weights | {layer: weights[layer] - small}
+    first, second = (Network(w, "identity", "identity", decode) for w in (weights, moved))
     radii = values(first, second) | {RADIUS["code_bias"]: 0}
     radii[code_norm] = radii[RADIUS["encode"]] * radii[RADIUS["lift"]]
     constant = float(sympy.sympify(sensitivities(first.layers)[layer]).subs(radii))
     change = np.abs(logits(first, np.ones((1, 1))) - logits(second, np.ones((1, 1)))).max()
-    assert change == pytest.approx(constant * 1e-6, rel=1e-5)
+    assert change == pytest.approx(constant * small, rel=1e-5)
 
 
 def test_lemma_5_with_one_networks_radii_alone_would_be_wrong() -> None:
@@ -150,5 +153,35 @@ def test_bad_weights_are_refused_by_name(change: dict[str, np.ndarray], sentence
 def test_missing_weights_and_unknown_activations_are_refused() -> None:
     with pytest.raises(RefusedError, match="lack 'project'"):
         Network({n: a for n, a in GOOD.items() if n != "project"}, "identity", "tanh")
-    with pytest.raises(RefusedError, match="'softplus' is not covered"):
-        Network(GOOD, "softplus", "tanh")
+    for place in range(3):
+        named = ["identity"] * 3
+        named[place] = "softplus"
+        with pytest.raises(RefusedError, match="'softplus' is not covered"):
+            Network(GOOD, *named)
+
+
+@given(st.floats(-1e12, 1e12), st.floats(-1e12, 1e12))
+def test_every_activation_is_1_lipschitz_and_0_at_0(x: float, y: float) -> None:
+    for name, bound in ACTIVATIONS.items():
+        first, second, zero = (after_decode(name, value) for value in (x, y, 0.0))
+        assert zero == 0.0
+        assert abs(first) <= min(abs(x), bound) * (1 + 1e-15)
+        assert abs(first - second) <= abs(x - y) + 4e-16 * max(abs(x), abs(y))
+
+
+def after_decode(activation: str, value: float) -> float:
+    """Return the logit of a network of ones that decodes to a value."""
+    ones = {name: np.ones([1] * len(LAYERS[name].axes)) for name in ("lift", "encode", "decode", "project")}
+    weights = ones | {"decode": np.full((1, 1, 1), value), "cell_bias": np.zeros((1, 1))}
+    return float(logits(Network(weights, "identity", "identity", activation), np.ones((1, 1)))[0, 0])
+
+
+def test_decode_is_bent_by_channel_before_the_levels_are_mixed_and_the_offset_is_not() -> None:
+    weights = draw_weights(np.random.default_rng(3), (3, 2, 2, 2), shared=False, optional=True, scale=2.0)
+    profile = np.eye(3)[:, :2]
+    code = np.einsum("jc,cjk->ck", profile / np.linalg.norm(profile) @ weights["lift"], weights["encode"])
+    code = code + weights["code_bias"]
+    decoded = np.stack([weights["decode"][c] @ code[c] for c in range(2)], axis=1)
+    expected = np.arcsinh(decoded) @ weights["project"] + weights["cell_bias"]
+    expected = expected + code.ravel() @ weights["offset"].reshape(-1, 2)
+    np.testing.assert_allclose(logits(Network(weights, "identity", "identity", "asinh"), profile), expected)

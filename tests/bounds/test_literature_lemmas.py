@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conv4rec_bounds import Network
 from conv4rec_bounds.formula import Formula
-from conv4rec_bounds.geometry import LAYERS, logits
+from conv4rec_bounds.geometry import ACTIVATIONS, LAYERS, logits
 from conv4rec_bounds.literature.chain import DISTANCE, SPECTRAL, Norms, TwoThirds, euclidean_products
 from conv4rec_bounds.literature.graf import PSI_MAX, HarmonicNumber
 from conv4rec_bounds.loss import cross_entropy
@@ -40,14 +40,17 @@ def test_lemma_the_loss_is_root_two_lipschitz_in_the_euclidean_norm() -> None:
     st.sampled_from([1e-6, 1e-2, 1.0]),
     st.sampled_from([0.1, 1.0, 5.0]),
     st.sampled_from(["relu", "tanh"]),
+    st.sampled_from(list(ACTIVATIONS)),
 )
-def test_lemma_the_chain_bounds_how_far_logits_move(seed: int, size: float, scale: float, activation: str) -> None:
+def test_lemma_the_chain_bounds_how_far_logits_move(
+    seed: int, size: float, scale: float, activation: str, decode: str
+) -> None:
     """The products with the distance of two networks in place of the distance to the reference, but for a shift."""
     rng = np.random.default_rng(seed)
     shape = dict(zip(("item", "level", "channel", "code"), rng.integers(1, 5, size=4).tolist(), strict=True))
-    first = Network(network(scale, seed, **shape).weights, "relu", activation)
+    first = Network(network(scale, seed, **shape).weights, "relu", activation, decode)
     moved = {name: array + size * rng.normal(size=array.shape) for name, array in first.weights.items()}
-    second = Network(moved, "relu", activation)
+    second = Network(moved, "relu", activation, decode)
     both = [Norms.of(net) for net in (first, second)]
     distance = Norms.of(Network({n: first.weights[n] - moved[n] for n in moved}, "relu", activation)).two_one
     values = {str(SPECTRAL[name]): max(found.spectral[name] for found in both) for name in EVERY}

@@ -18,6 +18,7 @@ from conv4rec_experiments import draws as draws_module
 from conv4rec_experiments import gathering
 from conv4rec_experiments.draws import SCALES, Draws, blind_start, draw_around, profile_popularity
 from conv4rec_experiments.priors import Prior, prior_split
+from conv4rec_experiments.report.facts import facts
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +211,18 @@ def test_draws_that_miss_everything_keep_the_range_of_their_losses(model, monkey
     own = {name: still.log_probabilities(getattr(split, name)) for name in ("scored", "validation", "held_out")}
     posterior = gathering.gather(still, own, own, gathering.Declared(), 0.05).evidence.posterior
     assert posterior.risks.tolist() == [posterior.high]
+
+
+def test_the_certified_network_and_the_page_have_the_trained_network_s_activations(model, monkeypatch):
+    split = model.split
+    named = {"lift_activation": "relu", "code_activation": "identity", "decode_activation": "asinh"}
+    other = Conv4Rec(channels=2, code=2, epochs=1, device="cpu", **named).fit(split.interactions, split, progress=False)
+    draws = Draws([other], np.zeros(1), 1.0, 1.0, split.scored, 1.0)
+    monkeypatch.setattr(gathering, "draw_around", lambda model, prior, **options: draws)
+    own = {name: other.log_probabilities(getattr(split, name)) for name in ("scored", "validation", "held_out")}
+    found = gathering.gather(other, own, own, gathering.Declared(), 0.05).evidence.network
+    assert {name: getattr(found, name) for name in named} == named
+    assert facts(other)["network"].endswith("; relu after lift, identity after encode, asinh after decode")
 
 
 def test_the_same_seed_draws_the_same_models(model, prior):

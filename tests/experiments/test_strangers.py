@@ -10,18 +10,24 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from safetensors.numpy import save_file
 
+from conv4rec import network as networks
+from conv4rec.batches import Cells, ProfileBatch
 from conv4rec.errors import InputError
-from conv4rec.network import Architecture
+from conv4rec.network import Activation, Architecture
 from conv4rec_bounds import Evidence, HeldOut, Network, Paired, Protocol, RefusedError, Scored, UserMeans, certify
+from conv4rec_bounds.geometry import logits
 from conv4rec_experiments import cli, printing
 from conv4rec_experiments.log_probability_tables import read_held_out
 from conv4rec_experiments.strangers import certify_log_probabilities, certify_weights, write_report
@@ -101,6 +107,42 @@ def test_one_channel_of_several_levels_may_lack_its_axis(tmp_path):
     ours = weights(n_items=5, n_levels=3, channels=1, code=2)
     path = saved(tmp_path / "model.npz", {name: np.squeeze(array) for name, array in ours.items()})
     same(read_network(path, {name: name for name in ours}, activations=ACTIVATIONS), ours)
+
+
+activations = st.sampled_from(get_args(Activation))
+
+
+@given(
+    st.builds(
+        Architecture,
+        n_items=st.integers(1, 5),
+        n_levels=st.integers(1, 3),
+        channels=st.integers(1, 3),
+        code=st.integers(1, 4),
+        shared_maps=st.booleans(),
+        level_offset=st.booleans(),
+        lift_activation=activations,
+        code_activation=activations,
+        decode_activation=activations,
+    ),
+    st.sampled_from([0.0, 0.3, 1.0]),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_file_of_weights_is_the_model_whose_weights_they_are(size, density, seed):
+    """The map that the theorems are about gives the model's logits, for all activations and after a round trip."""
+    rng = np.random.default_rng(seed)
+    arrays = {name: 2 * rng.normal(size=shape) for name, shape in size.shapes().items()}
+    profile = (rng.random((size.n_items, size.n_levels)) < density).astype(float)
+    model = networks.Network(size, dtype=torch.float64)
+    model.set_weights(arrays)
+    cells = Cells(np.zeros(int(profile.sum()), dtype=np.int64), *np.nonzero(profile))
+    with torch.no_grad():
+        expected = model(ProfileBatch.of(cells, 1, *profile.shape, dtype=torch.float64))[0].numpy()
+    named = (size.lift_activation, size.code_activation, size.decode_activation)
+    with TemporaryDirectory() as folder:
+        path = saved(Path(folder) / "model.npz", arrays)
+        found = read_network(path, {name: name for name in arrays}, activations=named)
+    np.testing.assert_allclose(logits(found, profile), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int8, np.int64])
@@ -193,8 +235,13 @@ def test_shapes_that_do_not_fit_and_weights_that_are_not_finite_are_refused(tmp_
             continue
         with pytest.raises(RefusedError, match=words):
             read_network(path, names, activations=ACTIVATIONS)
-    with pytest.raises(RefusedError, match="activation 'gelu' is not covered"):
-        read_network(saved(tmp_path / "model.npz", OURS), names, activations=("identity", "gelu"))
+    path = saved(tmp_path / "model.npz", OURS)
+    for unknown in (("identity", "gelu"), ("identity", "tanh", "gelu")):
+        with pytest.raises(RefusedError, match="activation 'gelu' is not covered"):
+            read_network(path, names, activations=unknown)
+    for count in (("tanh",), ("tanh",) * 4):
+        with pytest.raises(InputError, match="such as identity,tanh or identity,tanh,asinh"):
+            read_network(path, names, activations=count)
 
 
 class Trap:

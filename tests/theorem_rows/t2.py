@@ -31,10 +31,11 @@ LETTERS = [layer.letter for layer in LAYERS.values()]
 
 @st.composite
 def inputs(draw: st.DrawFn) -> dict[str, float]:
-    values = draw(cover_inputs()) | {"m": draw(sizes), "k": draw(st.integers(1, 500)), "q": draw(st.integers(2, 10**7))}
+    values = draw(cover_inputs()) | {"m": draw(sizes), "n": draw(sizes), "k": draw(st.integers(1, 500))}
+    values |= {"q": draw(st.integers(2, 10**7))}
     values |= {f"t_{letter}": draw(indices) for letter in "EDB"}
     values |= {f"epsilon_{letter}": draw(st.floats(1e-9, 10)) for letter in LETTERS}
-    values |= {"u_E": draw(st.floats(0, 1e3)), "v_D": draw(st.floats(1e-3, 20)), "v_B": draw(st.floats(1e-3, 20))}
+    values |= {"u_E": draw(st.floats(0, 1e3)), "u_D": draw(st.floats(0, 1e3)), "v_B": draw(st.floats(1e-3, 20))}
     return values | {"Lhat": draw(risks)}
 
 
@@ -54,10 +55,10 @@ def again(evidence: Evidence, certificate: Certificate) -> float:
         radius = next(2 ** (t / 4) / 8 for t in range(200) if 2 ** (t / 4) / 8 >= np.linalg.norm(array))
         assert math.isclose(q[f"r_{letter}"], radius, rel_tol=1e-12)
         ratio = radius * constants[letter] / q[f"epsilon_{letter}"]
-        x = weights["encode"].shape[2] + 2 + q["u_E"] if letter == "E" else q[f"v_{letter}"] ** 2
-        points = {"E": 50, "D": 50 * centred.size, "B": centred.size}[letter]
+        maps = {"E": 50, "D": 50 * len(centred), "B": centred.size}[letter]
         freedom = weights["encode"].shape[2] if letter == "E" else 1
-        nats[letter] = min(nats[letter], 2 * ratio**2 * x - points * stats.chi2.logcdf(x, freedom))
+        x = q["v_B"] ** 2 if letter == "B" else freedom + 2 + q[f"u_{letter}"]
+        nats[letter] = min(nats[letter], 2 * ratio**2 * x - maps * stats.chi2.logcdf(x, freedom))
     norms = [q[f"rho_{letter}"] for letter in LETTERS] + [q[f"r_{letter}"] for letter in compared]
     price = sum(math.log((s + 1) * (s + 2)) for s in (round(4 * math.log2(8 * norm)) for norm in norms))
     resolution = sum(q[f"epsilon_{letter}"] for letter in LETTERS)
@@ -107,7 +108,7 @@ ROW = Row(
         (replace(FULL, scored=Scored(10_000, 2.0)), "number of users"),
         (replace(FULL, references=References({"cell_bias": np.zeros((6, 3))}, blind=False)), "with a look at"),
     ),
-    rises_in=("q", "Lhat", "m", *(f"s_{letter}" for letter in LETTERS), "t_E", "t_D", "t_B"),
+    rises_in=("q", "Lhat", "m", "n", *(f"s_{letter}" for letter in LETTERS), "t_E", "t_D", "t_B"),
     vanishing=("Delta",),
     replicates=replicates,
     unrefused={"A1": self_reconstruction, "A4": references_that_saw_the_scored_part},

@@ -23,7 +23,7 @@ from conv4rec_bounds.evidence import Evidence
 from conv4rec_bounds.formula import Formula, upper_quantities
 from conv4rec_bounds.geometry import LAYERS
 from conv4rec_bounds.loss import RANGE
-from conv4rec_bounds.nested_cover import Distances, best_shares, code_size, nested_definitions, users
+from conv4rec_bounds.nested_cover import Distances, best_shares, code_size, items, nested_definitions, users
 from conv4rec_bounds.rounding import Number, add_up, ceil_float, floor_float
 from conv4rec_bounds.theorems.base import COVERED_NETWORK, FIXED_PROFILE, SCORED_SAMPLING, Assumption, Theorem, given
 
@@ -80,6 +80,7 @@ class Norms(Theorem):
     )
     example = EXAMPLE | {
         "m": 1_000,
+        "n": 1_000,
         "k": 8,
         "t_E": 16,
         "t_D": 16,
@@ -108,7 +109,8 @@ class Norms(Theorem):
         formula = norms_formula(network.layers)
         inputs = cover.inputs() | distances.inputs()
         inputs |= {"N": scored.size, "delta": paid, "q": evidence.cells}
-        inputs |= {str(users): given(scored.users), str(code_size): network.weights["decode"].shape[2]}
+        _, catalogue, codes = network.weights["decode"].shape
+        inputs |= {str(users): given(scored.users), str(items): catalogue, str(code_size): codes}
         free = best_shares(network.layers, inputs)
         balls = formula.enclose(**inputs, **free, **{str(empirical_risk): scored.risk})
         value = ceil_float(balls["value"])

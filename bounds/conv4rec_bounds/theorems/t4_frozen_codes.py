@@ -184,9 +184,9 @@ class FrozenCodes(Theorem):
         Assumption("A2", "The number of users with scored interactions is known.", _users_not_counted),
         Assumption(
             "A3",
-            "The decoder is decode, project, cell bias and, if present, offset; the weights bound the norm of the code "
-            "of every profile; catalogue, sizes, activations, sharing of maps and layers were fixed without the scored "
-            "part.",
+            "The decoder is decode with a 1-Lipschitz activation that vanishes at 0, project, cell bias and, if "
+            "present, offset; the weights bound the norm of the code of every profile; catalogue, sizes, activations, "
+            "sharing of maps and layers were fixed without the scored part.",
             _codes_not_bounded,
         ),
     )

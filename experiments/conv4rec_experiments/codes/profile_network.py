@@ -59,7 +59,9 @@ class ProfileNetwork:
         data, profile = split.interactions, split.profile
         channels = min(MOST_CHANNELS, data.n_levels)
         factors = max(0, min(MOST_FACTORS, data.n_items - 1, data.n_users - 1))
-        architecture = Architecture(data.n_items, data.n_levels, channels, 1 + factors, shared_maps=False)
+        architecture = Architecture(
+            data.n_items, data.n_levels, channels, 1 + factors, shared_maps=False, decode_activation="identity"
+        )
         weights = {name: np.zeros(shape) for name, shape in architecture.shapes().items()}
         polynomials = level_polynomials(data.level_values, channels)
         weights["lift"], weights["project"] = polynomials, polynomials.T

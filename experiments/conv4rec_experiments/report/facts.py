@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["facts", "notes", "part_sizes"]
 
+AFTER = {"lift": "lift", "code": "encode", "decode": "decode"}
 TRAINING = {"fixed profile": "fixed profiles", "redrawn profiles": "redrawn profiles"}
 
 
@@ -18,7 +19,7 @@ def facts(model: Conv4Rec) -> dict[str, str]:
     network, options = model.architecture, model.options
     weights = sum(array.size for array in model.weights().values())
     hidden = f", hidden layers of {', '.join(map(str, network.hidden))}" if network.hidden else ""
-    after = f"{network.lift_activation} after lift, {network.code_activation} after encode"
+    after = ", ".join(f"{getattr(network, f'{name}_activation')} after {map_}" for name, map_ in AFTER.items())
     sizes = f"{network.channels} channels and codes of {network.code}{hidden}; {weights:,} weights"
     return {
         "data": model.interactions.summary,

@@ -59,6 +59,7 @@ def test_log_law_is_that_of_the_network(case: dict) -> None:
         level_offset=False,
         lift_activation=case["lift"],
         code_activation=case["coding"],
+        decode_activation="identity",
     )
     network = Network(architecture, dtype=torch.float64)
     network.set_weights(likelihood.unpack(theta))

@@ -54,7 +54,14 @@ def test_same_seed_same_bits_other_seed_other_truth() -> None:
 
 def test_law_is_the_softmax_of_the_networks_logits() -> None:
     architecture = Architecture(
-        n_items=10, n_levels=3, channels=2, code=2, level_offset=False, code_activation="tanh", shared_maps=False
+        n_items=10,
+        n_levels=3,
+        channels=2,
+        code=2,
+        level_offset=False,
+        code_activation="tanh",
+        decode_activation="identity",
+        shared_maps=False,
     )
     network = Network(architecture, dtype=torch.float64)
     network.set_weights(dict(SMALL.weights))
