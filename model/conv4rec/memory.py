@@ -14,7 +14,8 @@ from conv4rec.errors import InputError
 __all__ = ["available_memory", "chosen_threads", "users_per_batch"]
 
 # Numbers held at once for each user and item of a batch, with their gradients: for each level the logits, for each
-# channel the decoded values and what their activation keeps, and besides them the offset's channel and the sums over levels.
+# channel the decoded values and what their activation keeps, and besides them the offset's channel and the sums over
+# levels.
 COPIES_OF_LEVEL = 3
 COPIES_OF_CHANNEL = 5
 COPIES_OF_ITEM = 4

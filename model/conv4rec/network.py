@@ -30,12 +30,14 @@ class _Asinh(torch.autograd.Function):
         ctx.save_for_backward(root)
         # Written so that small values keep all digits and large ones do not overflow.
         size = value.abs()
-        return size.addcmul_(size, size / (1 + root)).log1p_().copysign_(value)
+        found: torch.Tensor = size.addcmul_(size, size / (1 + root)).log1p_().copysign_(value)
+        return found
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         (root,) = ctx.saved_tensors
-        return gradient / root
+        bent: torch.Tensor = gradient / root
+        return bent
 
 
 _asinh: Callable[[torch.Tensor], torch.Tensor] = _Asinh.apply
@@ -210,7 +212,7 @@ class Network(nn.Module):
                 mode="sum",
                 per_sample_weights=lifted.T.flatten(),
             )
-            encoded = bags.unflatten(0, (self.architecture.channels, len(profiles))).transpose(0, 1)
+            encoded = bags.view(self.architecture.channels, len(profiles), -1).transpose(0, 1)
         else:
             encoded = torch.stack(
                 [
