@@ -59,8 +59,17 @@ class ProfileNetwork:
         data, profile = split.interactions, split.profile
         channels = min(MOST_CHANNELS, data.n_levels)
         factors = max(0, min(MOST_FACTORS, data.n_items - 1, data.n_users - 1))
+        # All that a file of numbers is decoded with is spelled out: it must not move with the model's defaults.
         architecture = Architecture(
-            data.n_items, data.n_levels, channels, 1 + factors, shared_maps=False, decode_activation="identity"
+            data.n_items,
+            data.n_levels,
+            channels,
+            1 + factors,
+            shared_maps=False,
+            level_offset=True,
+            lift_activation="identity",
+            code_activation="tanh",
+            decode_activation="identity",
         )
         weights = {name: np.zeros(shape) for name, shape in architecture.shapes().items()}
         polynomials = level_polynomials(data.level_values, channels)
