@@ -115,7 +115,7 @@ def plan(theorem: str, wanted: float | None = None, setting: Setting | None = No
     --------
     >>> found = plan("T6")
     >>> found.needed, found.counts, round(found.bound, 4)
-    (116284107, 'scored interactions', 0.25)
+    (173341778, 'scored interactions', 0.25)
     """
     setting = Setting() if setting is None else setting
     chosen = _theorem(theorem)

@@ -144,7 +144,7 @@ def print_gems(
     table = _table(
         f"hidden gems{of}: largest pools with P(high | consumed) certified to be at least {wanted:g}",
         ("users", "at least"),
-        ("pairs", "share", "claim", "measured", "certified", "base rate"),
+        ("pairs", "held out", "claim", "measured", "certified", "base rate"),
     )
     without = []
     for segment, row in found.items():
@@ -155,7 +155,7 @@ def print_gems(
                 f"{best['threshold']:g}, with a lower end of {lower(best['lower_end'])}."
             )
             continue
-        numbers = (number(row[name]) for name in ("pairs", "share", "claim", "measured"))
+        numbers = (number(row[name]) for name in ("pairs", "interactions", "claim", "measured"))
         table.add_row(
             segment, f"{row['threshold']:g}", *numbers, f"≥ {lower(row['lower_end'])}", number(row["base_rate"])
         )

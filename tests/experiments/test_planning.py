@@ -93,7 +93,7 @@ def test_a_plan_for_t9_is_what_the_certificate_says():
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_plan_for_t1_is_what_the_certificate_says(shared):
     architecture = Architecture(n_items=7, n_levels=2, channels=2, code=3, shared_maps=shared)
-    network = Network(weights(architecture), "identity", "tanh")
+    network = Network(weights(architecture), "identity", Architecture.code_activation)
     norms = RadiusClass.of(network).norms
     setting = Setting(items=7, levels=2, channels=2, code=3, shared_maps=shared, norms=norms, risk=2.0)
     found = plan("T1", 0.7, setting)
@@ -127,7 +127,9 @@ def test_sizes_are_those_of_the_model():
         assert {name: inputs[f"p_{LAYERS[name].letter}"] for name in shapes} == {
             name: math.prod(shape) for name, shape in shapes.items()
         }
-    cap = Network(weights(Architecture(11, 3, 2, 5, shared_maps=False)), "identity", "tanh").code_cap
+    cap = Network(
+        weights(Architecture(11, 3, 2, 5, shared_maps=False)), "identity", Architecture.code_activation
+    ).code_cap
     assert setting.inputs()["h_max"] == cap
     assert replace(setting, code_activation="relu").inputs()["h_max"] == math.inf
     assert replace(setting, cells=20).inputs()["q"] == 20

@@ -135,7 +135,7 @@ class HiddenGems(Theorem):
         return dict(inputs) | {str(by_exact_tails): mean_chance_lower(count, size, price)}
 
     def evaluate(self, evidence: Evidence, delta: Fraction, budget: Budget) -> Certificate:
-        """Return the best lower end of all pools; the quantities hold those of all of them."""
+        """Return the best lower end of the pools that were not looked at as a whole; the quantities hold all lower ends."""
         found = given(evidence.gem_counts)
         paid = budget.spend(f"{self.number}: all pools", delta)
         count = len(found.names)
@@ -148,7 +148,9 @@ class HiddenGems(Theorem):
             for N_k, s, end in zip(sizes, shares, exact_ends, strict=True)
         ]
         ends = [max(0.0, floor_float(ball["value"])) for ball in balls]
-        best = ends.index(max(ends))
+        # A pool that was looked at as a whole is known; what half of a pool tells of the rest comes first.
+        whole = [False] * count if found.all_in_pool is None else (found.in_pool == found.all_in_pool).tolist()
+        best = max(range(count), key=lambda k: (not whole[k], ends[k]))
         value, measured = ends[best], float(shares[best])
         terms = dict(zip(("certified share", "deviation"), add_up(measured, [value, measured - value]), strict=True))
         split = split_exactly(terms["deviation"], [math.log(count), surprisal(paid)])

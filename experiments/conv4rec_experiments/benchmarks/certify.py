@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conv4rec_bounds import (
+    Against,
     BinnedEvents,
     CellCounts,
     Comparator,
@@ -84,7 +85,15 @@ def large_evidence(items: int = 20_000, levels: int = 10, channels: int = 8, cod
         prequential=Prequential(SCORED, losses, own, distance=0.01),
         ensemble=Ensemble(SCORED, np.full(4, losses), np.full(4, 1e5), own),
         posterior=Posterior(
-            SCORED, np.full(4, losses), np.full(4, 3.0), losses, 0.0, 17.0, np.full(4, 1e5), float(np.log(cells))
+            SCORED,
+            np.full(4, losses),
+            np.full(4, 3.0),
+            losses,
+            0.0,
+            17.0,
+            np.full(4, 1e5),
+            float(np.log(cells)),
+            against=Against(np.full(4, -0.3), np.full(4, 0.5), -0.3, 17.0),
         ),
         compressed=Compressed(logs, counts, held_out.smoothing, 100, {"weights": 800}, float(np.log(cells))),
         rounds=Rounds(rng.poisson(0.5, size=(4, *blank.shape)), blank, "users", "groups of cells"),

@@ -216,6 +216,11 @@ def test_a_cluster_finds_the_same_bits_although_a_worker_is_killed(
                 deadline = time.monotonic() + 60
                 while len(processes(diary)) < 2 and time.monotonic() < deadline:
                     time.sleep(0.05)
+                # It is killed when it has just begun a part: between two parts nothing would be begun again.
+                mine = f"*-*-{workers[0].pid}-*"
+                begun = len(list(diary.glob(mine)))
+                while len(list(diary.glob(mine))) == begun and time.monotonic() < deadline:
+                    time.sleep(0.01)
                 workers[0].kill()
     assert_same(found, here)
     assert workers[0].wait(10) == -signal.SIGKILL
