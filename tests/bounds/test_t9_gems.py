@@ -147,6 +147,17 @@ def test_pools_without_interactions_promise_nothing() -> None:
     assert (certificate.value, certificate.status) == (0.0, Status.VACUOUS)
 
 
+def test_a_pool_that_was_looked_at_as_a_whole_does_not_head_the_certificate() -> None:
+    """Its lower end is what was measured: true, told among all, and no promise about anything unseen."""
+    names = ("one, all seen", "half seen")
+    counts = GemCounts(1_000, 600, [1, 200], [1, 170], names, levels="finite pool", pool=2_000, all_in_pool=[1, 400])
+    found = evaluate(Evidence(18, PROTOCOL, gem_counts=counts))
+    assert found.quantities[lower_end("one, all seen")] == 1.0
+    assert "half seen" in found.target
+    assert found.value is not None
+    assert found.value == found.quantities[lower_end("half seen")] < 0.85
+
+
 def test_the_reading_of_a_pool_needs_no_independence_and_is_the_closer_one() -> None:
     found = replace(FULL, gem_counts=gem_counts(10_000, levels="finite pool", pool=20_000))
     levels, pool = evaluate(FULL), evaluate(found)

@@ -135,7 +135,7 @@ class HiddenGems(Theorem):
         return dict(inputs) | {str(by_exact_tails): mean_chance_lower(count, size, price)}
 
     def evaluate(self, evidence: Evidence, delta: Fraction, budget: Budget) -> Certificate:
-        """Return the best lower end of the pools that were not looked at as a whole; the quantities hold all lower ends."""
+        """Return the best lower end, of pools that were not looked at as a whole; the quantities hold those of all."""
         found = given(evidence.gem_counts)
         paid = budget.spend(f"{self.number}: all pools", delta)
         count = len(found.names)
